@@ -1,0 +1,89 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** A process that cannot be mistaken for a later one with the same number. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** When it began, in whatever form the system says it: only ever compared for equality. */
+  readonly startedAt: string;
+}
+
+/**
+ * Who `pid` is now, or null when no such process lives (a zombie does not). Process numbers are
+ * reused, so a number read from a file proves nothing without the start time beside it.
+ */
+export function identify(pid: number): ProcessIdentity | null {
+  const startedAt = process.platform === 'linux' ? startTimeByProc(pid) : startTimeByPs(pid);
+  return startedAt === null ? null : { pid, startedAt };
+}
+
+/** Whether exactly this process still lives. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  return identify(identity.pid)?.startedAt === identity.startedAt;
+}
+
+/** Sends a signal to exactly this process; false when it is gone. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isAlive(identity)) return false;
+  try {
+    process.kill(identity.pid, signal);
+    return true;
+  } catch (error) {
+    // It ended between the look and the signal.
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+/** Every living process one of whose arguments begins with `prefix`. */
+export function findByArgument(prefix: string): ProcessIdentity[] {
+  const found: ProcessIdentity[] = [];
+  for (const [pid, args] of allProcesses()) {
+    if (!args.some((arg) => arg.startsWith(prefix))) continue;
+    const identity = identify(pid);
+    if (identity !== null) found.push(identity);
+  }
+  return found;
+}
+
+function startTimeByProc(pid: number): string | null {
+  const stat = readOrNull(`/proc/${pid}/stat`);
+  if (stat === null) return null;
+  // The program's name stands in parentheses and may hold blanks: fields are counted after it.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const state = fields[0];
+  // proc(5): field 22 is the start time in clock ticks since boot; state is field 3.
+  return state === 'Z' || state === 'X' ? null : (fields[19] ?? null);
+}
+
+function startTimeByPs(pid: number): string | null {
+  const done = spawnSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' });
+  const text = done.stdout?.trim() ?? '';
+  return text === '' || text.startsWith('Z') ? null : text.replace(/^\S+\s+/, '');
+}
+
+function* allProcesses(): Generator<[pid: number, args: string[]]> {
+  if (process.platform !== 'linux') {
+    const done = spawnSync('ps', ['-axww', '-o', 'pid=,args='], { encoding: 'utf8' });
+    for (const line of (done.stdout ?? '').split('\n')) {
+      const [pid, ...args] = line.trim().split(/\s+/);
+      yield [Number(pid), args];
+    }
+    return;
+  }
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    const commandLine = readOrNull(`/proc/${pid}/cmdline`);
+    if (commandLine !== null) yield [pid, commandLine.split('\0')];
+  }
+}
+
+function readOrNull(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // The process has ended (or is not ours to read): the same answer for every caller.
+    return null;
+  }
+}
