@@ -1,0 +1,107 @@
+import { addressOf, type Config } from './schema.ts';
+
+/**
+ * What must hold between keys. Each rule is a pure function from a config of the right shape to
+ * the problems it finds; a wrong combination is refused, never corrected in silence.
+ */
+type Rule = (config: Config) => readonly string[];
+
+const RULES: readonly Rule[] = [
+  serversAreDistinct,
+  serversAreNotTheProxy,
+  usersAreDistinct,
+  certificateIsComplete,
+  listenersAreDistinct,
+  verifyNeedsTls,
+  holdOutlastsDetection,
+];
+
+/** All problems between keys, each starting with its path. */
+export function crossProblems(config: Config): readonly string[] {
+  return RULES.flatMap((rule) => rule(config));
+}
+
+function duplicates<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+  describe: (index: number, key: string, first: number) => string,
+): string[] {
+  const firstAt = new Map<string, number>();
+  return items.flatMap((item, index) => {
+    const key = keyOf(item);
+    const first = firstAt.get(key);
+    if (first !== undefined) return [describe(index, key, first)];
+    firstAt.set(key, index);
+    return [];
+  });
+}
+
+function serversAreDistinct({ servers }: Config): string[] {
+  return [
+    ...duplicates(
+      servers,
+      (server) => server.id,
+      (index, id, first) => `servers[${index}].id: "${id}" is also the id of servers[${first}]`,
+    ),
+    ...duplicates(
+      servers,
+      (server) => addressOf(server).toLowerCase(),
+      (index, address, first) => `servers[${index}]: ${address} is also servers[${first}]`,
+    ),
+  ];
+}
+
+function serversAreNotTheProxy({ servers, listen }: Config): string[] {
+  if (listen.port === 0) return [];
+  return servers.flatMap((server, index) =>
+    addressOf(server) === addressOf(listen)
+      ? [`servers[${index}]: ${addressOf(server)} is where Lagwise itself listens (listen)`]
+      : [],
+  );
+}
+
+function usersAreDistinct({ users }: Config): string[] {
+  if (users === 'passthrough') return [];
+  return duplicates(
+    users,
+    (user) => user.user,
+    (index, name, first) => `users[${index}].user: "${name}" is also users[${first}]`,
+  );
+}
+
+function certificateIsComplete({ listen: { tls } }: Config): string[] {
+  if (tls.certFile !== null && tls.keyFile === null) {
+    return ['listen.tls.keyFile: missing, expected the private key of listen.tls.certFile'];
+  }
+  if (tls.keyFile !== null && tls.certFile === null) {
+    return ['listen.tls.certFile: missing, expected the certificate of listen.tls.keyFile'];
+  }
+  return [];
+}
+
+function listenersAreDistinct({ listen, admin }: Config): string[] {
+  if (!admin.enabled || admin.port === 0 || addressOf(listen) !== addressOf(admin)) return [];
+  return [`admin.port: ${addressOf(admin)} is also listen, expected another port`];
+}
+
+function verifyNeedsTls({ listen: { tls }, serverTls }: Config): string[] {
+  const problems: string[] = [];
+  if (tls.mode === 'off' && tls.caFile !== null) {
+    problems.push('listen.tls.caFile: client certificates need TLS, but listen.tls.mode is "off"');
+  }
+  if (serverTls.caFile !== null && !serverTls.mode.startsWith('verify-')) {
+    problems.push(
+      `serverTls.caFile: is not used with serverTls.mode "${serverTls.mode}", expected "verify-ca" or "verify-identity"`,
+    );
+  }
+  return problems;
+}
+
+/** A dead primary is noticed after an interval and a timeout; writes must be held for longer. */
+function holdOutlastsDetection({ monitor, failover }: Config): string[] {
+  const noticedMs = monitor.intervalMs + monitor.timeoutMs;
+  if (failover.holdMs === 0 || failover.holdMs > noticedMs) return [];
+  return [
+    `failover.holdMs: ${failover.holdMs} is not longer than monitor.intervalMs + monitor.timeoutMs (${noticedMs}): held writes would fail before a dead primary is noticed; expected more, or 0 to hold none`,
+  ];
+}

@@ -1,0 +1,233 @@
+import { z } from 'zod';
+import { type ServerId, serverId } from '../lib/ids.ts';
+import type { Secret } from '../lib/secret.ts';
+import {
+  durationMs,
+  filePath,
+  flag,
+  host,
+  integer,
+  list,
+  name,
+  oneOf,
+  secret,
+  section,
+  sizeBytes,
+  text,
+  type ValueSources,
+} from './leaves.ts';
+
+/**
+ * The one table of the configuration: type, default, range, description and whether a change could
+ * be taken over while running (`reloadable`; a listening socket, for one, cannot). The types, the
+ * JSON schema for editors and docs/configuration.md are all derived from it.
+ */
+
+const fixed = (description: string) => ({ description, reloadable: false });
+const live = (description: string) => ({ description, reloadable: true });
+
+function listenTls(sources: ValueSources) {
+  return section({
+    mode: oneOf(['off', 'preferred', 'required'])
+      .default('preferred')
+      .meta(live('TLS towards clients: not offered, offered, or demanded before login')),
+    certFile: filePath(sources)
+      .nullable()
+      .prefault(null)
+      .meta(live('PEM certificate chain; without one a self-signed certificate is made at start')),
+    keyFile: filePath(sources)
+      .nullable()
+      .prefault(null)
+      .meta(live('PEM private key of `certFile`')),
+    caFile: filePath(sources)
+      .nullable()
+      .prefault(null)
+      .meta(
+        live('PEM authorities: when set, a client that uses TLS must show a certificate of theirs'),
+      ),
+    minVersion: oneOf(['TLSv1.2', 'TLSv1.3'])
+      .default('TLSv1.2')
+      .meta(live('Oldest TLS version that clients may use')),
+  });
+}
+
+function listen(sources: ValueSources) {
+  return section({
+    host: host().default('127.0.0.1').meta(fixed('Address that clients connect to')),
+    port: integer(0, 65_535).default(6033).meta(fixed('Port of it; 0 takes any free one')),
+    backlog: integer(1, 65_535)
+      .default(1024)
+      .meta(fixed('Connections that the system may queue before they are accepted')),
+    maxConnections: integer(1, 1_000_000)
+      .default(10_000)
+      .meta(live('Client connections at a time; more are refused with error 1040')),
+    loginTimeoutMs: durationMs(100)
+      .default(10_000)
+      .meta(live('From the connection to the end of the login')),
+    idleTimeoutMs: durationMs(1000)
+      .default(28_800_000)
+      .meta(live('A client that is silent for so long is disconnected')),
+    gatherMaxBytes: sizeBytes(16_384, 1_073_741_824)
+      .default(1_048_576)
+      .meta(live('Longest client packet that is held whole in memory; longer ones are streamed')),
+    compression: list(oneOf(['zlib', 'zstd']), 2)
+      .default(['zlib', 'zstd'])
+      .meta(live('Compression that clients may use, `[]` for none')),
+    tls: listenTls(sources).prefault({}).meta({ description: 'TLS towards clients' }),
+  });
+}
+
+function server() {
+  return section({
+    id: name('a server name')
+      .optional()
+      .meta(live('Name in metrics, logs and commands; `host:port` when absent')),
+    host: host().meta(live('Address of the server')),
+    port: integer(1, 65_535).default(3306).meta(live('Port of the server')),
+    tags: list(name('a tag'), 32).default([]).meta(live('Labels that rules can refer to')),
+    zone: name('a zone').nullable().prefault(null).meta(live('Where it stands')),
+    weight: integer(0, 1000)
+      .default(1)
+      .meta(live('Share of the reads, relative to the other replicas; 0 takes none')),
+  }).transform(({ id, ...rest }) => ({ id: serverId(id ?? addressOf(rest)), ...rest }));
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+export function addressOf(server: { readonly host: string; readonly port: number }): string {
+  return server.host.includes(':')
+    ? `[${server.host}]:${server.port}`
+    : `${server.host}:${server.port}`;
+}
+
+function serverTls(sources: ValueSources) {
+  return section({
+    mode: oneOf(['off', 'preferred', 'required', 'verify-ca', 'verify-identity'])
+      .default('preferred')
+      .meta(live('TLS towards servers; the words mean what `--ssl-mode` of `mysql` means')),
+    caFile: filePath(sources)
+      .nullable()
+      .prefault(null)
+      .meta(live("PEM authorities for the verify modes; null: the system's")),
+  });
+}
+
+function monitor(sources: ValueSources) {
+  return section({
+    user: text('an account name', 80).meta(live('Account that probes the servers')),
+    password: secret(sources).meta(live('Its password')),
+    intervalMs: durationMs(10, 60_000).default(250).meta(live('Between two probes of a server')),
+    timeoutMs: durationMs(50, 60_000)
+      .default(1000)
+      .meta(live('A server that has not answered a probe by then is down')),
+  });
+}
+
+function users(sources: ValueSources) {
+  const user = section({
+    user: text('an account name', 80).meta(live('Account, the same on proxy and servers')),
+    password: secret(sources).meta(live('Its password')),
+  });
+  return z
+    .union([oneOf(['passthrough']), list(user, 10_000, 1)], {
+      error: '"passthrough" or a list of {"user", "password"}',
+    })
+    .prefault('passthrough');
+}
+
+const auth = () =>
+  section({
+    maxFailures: integer(1, 1_000_000)
+      .default(20)
+      .meta(live('Failed logins of one client address within `windowMs` before it is blocked')),
+    windowMs: durationMs(100).default(60_000).meta(live('Length of that window')),
+    blockMs: durationMs(100).default(30_000).meta(live('How long the address stays blocked')),
+  });
+
+const routing = () =>
+  section({
+    maxLagMs: durationMs(0)
+      .default(10_000)
+      .meta(live('A replica that lags by more, or by an unknown amount, takes no reads')),
+    fallback: oneOf(['primary', 'error'])
+      .default('primary')
+      .meta(live('Where reads go when no replica may take them')),
+    consistency: oneOf(['session', 'eventual'])
+      .default('session')
+      .meta(live('`session`: a session sees its own writes; `eventual`: whatever the replica has')),
+  });
+
+const failover = () =>
+  section({
+    mode: oneOf(['observe'])
+      .default('observe')
+      .meta(fixed('`observe`: follow the roles that the servers report')),
+    holdMs: durationMs(0, 600_000)
+      .default(10_000)
+      .meta(live('How long a write waits for a primary when there is none; 0 fails it at once')),
+    holdMaxStatements: integer(0, 1_000_000)
+      .default(10_000)
+      .meta(live('Writes that may wait at a time; more fail at once')),
+  });
+
+/** Builds the schema around where secrets and files are read from. */
+export function makeConfigSchema(sources: ValueSources) {
+  const described = (description: string) => ({ description });
+  return section({
+    $schema: text('a path or address').optional().meta(fixed('The JSON schema, for editors')),
+    listen: listen(sources).prefault({}).meta(described('Where clients connect')),
+    admin: section({
+      enabled: flag().default(true).meta(fixed('Serve `/metrics`, `/healthz`, `/readyz`, `/api`')),
+      host: host()
+        .default('127.0.0.1')
+        .meta(fixed('Address of the admin HTTP server; it asks for no password, keep it private')),
+      port: integer(0, 65_535).default(6080).meta(fixed('Port of it; 0 takes any free one')),
+    })
+      .prefault({})
+      .meta(described('Admin HTTP server')),
+    servers: list(server(), 256, 1).meta(
+      live('The servers of one cluster; which of them is the primary is found by asking them'),
+    ),
+    serverTls: serverTls(sources).prefault({}).meta(described('TLS towards servers')),
+    monitor: monitor(sources).meta(described('How servers are watched')),
+    users: users(sources).meta(
+      live('Who may log in: every account of the servers (`"passthrough"`), or a list'),
+    ),
+    auth: auth().prefault({}).meta(described('Rate limit of failed logins')),
+    routing: routing().prefault({}).meta(described('Where reads go')),
+    failover: failover().prefault({}).meta(described('What happens when the primary changes')),
+    pool: section({
+      connectTimeoutMs: durationMs(50, 600_000)
+        .default(3000)
+        .meta(live('To connect and log in to a server')),
+    })
+      .prefault({})
+      .meta(described('Connections to servers')),
+    shutdown: section({
+      drainMs: durationMs(0, 3_600_000)
+        .default(10_000)
+        .meta(live('How long open transactions may take to end after SIGTERM')),
+    })
+      .prefault({})
+      .meta(described('Orderly stop')),
+    log: section({
+      level: oneOf(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .meta(live('Least severe log lines that are written')),
+    })
+      .prefault({})
+      .meta(described('Logs: JSON lines on standard output')),
+  });
+}
+
+type DeepReadonly<T> = T extends Secret | ServerId | string | number | boolean | null | undefined
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly DeepReadonly<Item>[]
+    : { readonly [Key in keyof T]: DeepReadonly<T[Key]> };
+
+/** The whole configuration, every default filled in, deep-frozen. */
+export type Config = DeepReadonly<z.output<ReturnType<typeof makeConfigSchema>>>;
+/** One entry of `servers`. */
+export type ServerConfig = Config['servers'][number];
+/** Who may log in. */
+export type UsersConfig = Config['users'];
