@@ -1,0 +1,76 @@
+import { MalformedPacketError } from './malformed.ts';
+
+const FIRST_EOF = 0xfe;
+const STATUS_STATE_CHANGED = 0x4000;
+
+/** What the OK, EOF and ERR packets of one reply said; of several results the last one counts. */
+export class ReplyFacts {
+  /** Server status flags; -1 where no packet carried any. */
+  status = -1;
+  warnings = 0;
+  /** Error number, 0 if the command has not failed. */
+  errno = 0;
+  /** Rows affected; counts over 250 are only told as "many" (251). */
+  affectedRows = 0;
+
+  reset(): void {
+    this.status = -1;
+    this.warnings = 0;
+    this.errno = 0;
+    this.affectedRows = 0;
+  }
+
+  readErr(buffer: Buffer, body: number, length: number): void {
+    if (length < 3) throw new MalformedPacketError('An ERR packet is too short');
+    this.errno = buffer.readUInt16LE(body + 1);
+  }
+
+  readEof(buffer: Buffer, body: number, length: number): void {
+    if (length < 5 || buffer[body] !== FIRST_EOF) {
+      throw new MalformedPacketError('An EOF packet was expected');
+    }
+    this.warnings = buffer.readUInt16LE(body + 1);
+    this.status = buffer.readUInt16LE(body + 3);
+  }
+
+  /** Returns whether the packet carries session state. */
+  readOk(buffer: Buffer, body: number, length: number): boolean {
+    const end = body + length;
+    const affectedAt = body + 1;
+    const insertIdAt = affectedAt + lenencSize(buffer, affectedAt, end);
+    const statusAt = insertIdAt + lenencSize(buffer, insertIdAt, end);
+    if (statusAt + 4 > end) throw new MalformedPacketError('An OK packet is too short');
+    const first = buffer[affectedAt] as number;
+    this.affectedRows = first < 0xfb ? first : 0xfb;
+    this.status = buffer.readUInt16LE(statusAt);
+    this.warnings = buffer.readUInt16LE(statusAt + 2);
+    return (this.status & STATUS_STATE_CHANGED) !== 0;
+  }
+}
+
+/** Payload length that the frame header at `at` declares. */
+export function frameLength(buffer: Buffer, at: number): number {
+  return (
+    (buffer[at] as number) | ((buffer[at + 1] as number) << 8) | ((buffer[at + 2] as number) << 16)
+  );
+}
+
+/** Bytes of the length-encoded integer at `at`, itself included. */
+function lenencSize(buffer: Buffer, at: number, end: number): number {
+  if (at >= end) throw new MalformedPacketError('An OK packet is too short');
+  const first = buffer[at] as number;
+  if (first < 0xfb) return 1;
+  if (first === 0xfc) return 3;
+  if (first === 0xfd) return 4;
+  if (first === 0xfe) return 9;
+  throw new MalformedPacketError('An OK packet has a malformed number');
+}
+
+/** Columns of the result set whose first packet has its payload at `body`. */
+export function columnCount(buffer: Buffer, body: number, length: number): number {
+  const first = buffer[body] as number;
+  const count =
+    first < 0xfb ? first : first === 0xfc && length >= 3 ? buffer.readUInt16LE(body + 1) : 0;
+  if (count === 0) throw new MalformedPacketError('A result set has a malformed column count');
+  return count;
+}

@@ -1,0 +1,378 @@
+import { CAP, has } from './capability.ts';
+import { MalformedPacketError } from './malformed.ts';
+
+/** What the server owes for one command. */
+export const REPLY = {
+  /** One OK, EOF or ERR packet. */
+  SIMPLE: 0,
+  /** OK, ERR, a request for a file, or result sets, possibly several. */
+  RESULT: 1,
+  /** Answer of COM_STMT_PREPARE with its definitions. */
+  PREPARE: 2,
+  /** Rows of a cursor until EOF or ERR. */
+  ROWS: 3,
+  /** Column definitions until EOF or ERR (COM_FIELD_LIST). */
+  FIELDS: 4,
+  /** One packet of any content (COM_STATISTICS). */
+  TEXT: 5,
+} as const;
+export type ReplyKind = (typeof REPLY)[keyof typeof REPLY];
+
+/** What {@link ReplyTracker.advance} came to. */
+export const STEP = {
+  /** All bytes are looked at and the reply goes on. */
+  MORE: 0,
+  /** The reply ended at `position`. */
+  DONE: 1,
+  /** The server asks the client for a file; the packet that asks ends at `position`. */
+  FILE: 2,
+  /** `held` is to be sent on before anything after `position`; then call `advance` again. */
+  HELD: 3,
+} as const;
+export type Step = (typeof STEP)[keyof typeof STEP];
+
+const PHASE = {
+  FIRST: 0,
+  COLUMNS: 1,
+  COLUMNS_EOF: 2,
+  ROWS: 3,
+  PARAMS: 4,
+  PARAMS_EOF: 5,
+  FILE: 6,
+  END: 7,
+} as const;
+type Phase = (typeof PHASE)[keyof typeof PHASE];
+
+const HEADER_BYTES = 4;
+/** Header and first payload byte: enough to tell a row from an end. */
+const HEAD_BYTES = 5;
+const MAX_FRAME = 0xffffff;
+/** No server sends an OK packet longer than this: its session state is a few variables. */
+const MAX_HELD_BYTES = 1 << 20;
+
+const FIRST_OK = 0x00;
+const FIRST_FILE = 0xfb;
+const FIRST_EOF = 0xfe;
+const FIRST_ERR = 0xff;
+
+const STATUS_MORE_RESULTS = 0x0008;
+const STATUS_CURSOR_EXISTS = 0x0040;
+
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * Follows the server's answer to one command without decoding rows: it reads packet headers and
+ * first bytes, and the few fields of OK, EOF and ERR packets. It does no I/O and copies nothing of
+ * what passes, except a packet head or an OK/EOF/ERR packet that a chunk's end cuts.
+ *
+ * Use: `begin` for a command, then `advance(chunk, from)` until it says MORE, DONE or FILE. After
+ * each call the bytes of the chunk in `[from, forwardTo)` may be sent on; with HELD, `held` follows
+ * them, and the next call starts `from` the new `position`.
+ *
+ * The packet that ends a result is told from a row by its length: 0xFE is an EOF below 9 bytes, an
+ * OK (with DEPRECATE_EOF) below 0xFFFFFF, else a row.
+ * Sources: MySQL internals manual, "Text Resultset", "COM_STMT_PREPARE Response", "OK_Packet".
+ */
+export class ReplyTracker {
+  /** Where `advance` stopped in the chunk. */
+  position = 0;
+  /** Bytes of the chunk before this may be sent on. */
+  forwardTo = 0;
+  /** With HELD: the bytes to send next. */
+  held: Buffer = EMPTY;
+  /** With HELD: `held` is a whole OK packet with session state, else it is just bytes. */
+  heldHasState = false;
+
+  /** What the OK, EOF and ERR packets of this reply said. */
+  readonly facts = new ReplyFacts();
+
+  /** Of a PREPARE reply: the server's id, and where it stands (`statementIdIn` at `…At`, or -1). */
+  statementId = 0;
+  statementIdIn: Buffer = EMPTY;
+  statementIdAt = -1;
+  parameterCount = 0;
+
+  private kind: ReplyKind = REPLY.SIMPLE;
+  private phase: Phase = PHASE.END;
+  private deprecateEof = false;
+  private holdState = false;
+  /** Bytes of the current frame still to be skipped. */
+  private skip = 0;
+  /** The frame before was full: this one continues its packet. */
+  private continues = false;
+  private definitionsLeft = 0;
+  private columnsAfterParams = 0;
+  /** A packet or its head that a chunk's end cut: what is there, and how much is wanted. */
+  private cut: Buffer = EMPTY;
+  private cutBytes = 0;
+  private cutWanted = 0;
+
+  /**
+   * Expects the answer to a command that was sent under the capabilities `caps`.
+   * @param holdState stop at OK packets that carry session state (status flag 0x4000), so that
+   *   the caller can read and remove it
+   */
+  begin(kind: ReplyKind, caps: number, holdState: boolean): void {
+    this.kind = kind;
+    this.phase = kind === REPLY.ROWS || kind === REPLY.FIELDS ? PHASE.ROWS : PHASE.FIRST;
+    this.deprecateEof = has(caps, CAP.DEPRECATE_EOF);
+    this.holdState = holdState;
+    this.facts.reset();
+    this.statementIdAt = -1;
+    this.skip = 0;
+    this.continues = false;
+    this.cutWanted = 0;
+    this.cutBytes = 0;
+  }
+
+  /** Nothing is owed. */
+  get ended(): boolean {
+    return this.phase === PHASE.END;
+  }
+
+  /** The client sent its file: the server owes an OK or ERR for it. */
+  fileSent(): void {
+    this.phase = PHASE.FIRST;
+  }
+
+  /**
+   * Looks at `chunk` from `from` on.
+   * @throws MalformedPacketError when the bytes are no reply
+   */
+  advance(chunk: Buffer, from: number): Step {
+    if (this.cutWanted > 0) return this.fillCut(chunk, from, from);
+    const end = chunk.length;
+    let at = from;
+    for (;;) {
+      if (this.skip > 0) {
+        if (end - at < this.skip) {
+          this.skip -= end - at;
+          return this.stop(STEP.MORE, end, end);
+        }
+        at += this.skip;
+        this.skip = 0;
+      }
+      if (this.phase === PHASE.END) return this.stop(STEP.DONE, at, at);
+      if (this.phase === PHASE.FILE) return this.stop(STEP.FILE, at, at);
+      // A continuation may be empty: then there is no first byte to wait for.
+      const headBytes = this.continues ? HEADER_BYTES : HEAD_BYTES;
+      if (end - at < headBytes) {
+        if (at < end) this.startCut(chunk, at, headBytes);
+        return this.stop(STEP.MORE, end, at);
+      }
+      const length = frameLength(chunk, at);
+      if (this.passes(length, chunk[at + HEADER_BYTES] ?? 0)) {
+        this.skip = length + HEADER_BYTES;
+        continue;
+      }
+      const size = length + HEADER_BYTES;
+      if (size > MAX_HELD_BYTES) throw new MalformedPacketError('A reply packet is too long');
+      if (end - at < size) {
+        this.startCut(chunk, at, size);
+        return this.stop(STEP.MORE, end, at);
+      }
+      if (this.read(chunk, at, length) && this.holdState) {
+        this.held = chunk.subarray(at, at + size);
+        this.heldHasState = true;
+        return this.stop(STEP.HELD, at + size, at);
+      }
+      at += size;
+    }
+  }
+
+  private stop(step: Step, position: number, forwardTo: number): Step {
+    this.position = position;
+    this.forwardTo = forwardTo;
+    return step;
+  }
+
+  private startCut(chunk: Buffer, at: number, wanted: number): void {
+    this.cut = Buffer.allocUnsafe(wanted);
+    this.cutBytes = chunk.copy(this.cut, 0, at);
+    this.cutWanted = wanted;
+  }
+
+  /** Goes on with what the chunk before cut: first the head, then, if it matters, the packet. */
+  private fillCut(chunk: Buffer, from: number, start: number): Step {
+    const taken = chunk.copy(
+      this.cut,
+      this.cutBytes,
+      start,
+      start + this.cutWanted - this.cutBytes,
+    );
+    const at = start + taken;
+    this.cutBytes += taken;
+    if (this.cutBytes < this.cutWanted) return this.stop(STEP.MORE, at, from);
+    const length = frameLength(this.cut, 0);
+    const size = length + HEADER_BYTES;
+    if (this.cutWanted <= HEAD_BYTES) {
+      if (this.passes(length, this.cut[HEADER_BYTES] ?? 0)) {
+        this.skip = size - this.cutBytes;
+        return this.releaseCut(at, from, false);
+      }
+      if (size > MAX_HELD_BYTES) throw new MalformedPacketError('A reply packet is too long');
+      if (size > this.cutBytes) {
+        this.startCut(this.cut, 0, size);
+        return this.fillCut(chunk, from, at);
+      }
+    }
+    return this.releaseCut(at, from, this.read(this.cut, 0, length));
+  }
+
+  private releaseCut(at: number, from: number, hasState: boolean): Step {
+    this.held = this.cut;
+    this.heldHasState = hasState && this.holdState;
+    this.cut = EMPTY;
+    this.cutWanted = 0;
+    this.cutBytes = 0;
+    return this.stop(STEP.HELD, at, from);
+  }
+
+  /**
+   * Whether the frame with this length and first byte is a row, a definition or a continuation:
+   * nothing to look at. Counts it.
+   */
+  private passes(length: number, first: number): boolean {
+    if (this.continues) {
+      this.continues = length === MAX_FRAME;
+      return true;
+    }
+    if (length === 0) throw new MalformedPacketError('A reply packet is empty');
+    switch (this.phase) {
+      case PHASE.ROWS:
+        if (first === FIRST_ERR) return false;
+        if (first === FIRST_EOF && length < (this.deprecateEof ? MAX_FRAME : 9)) return false;
+        this.continues = length === MAX_FRAME;
+        return true;
+      case PHASE.COLUMNS:
+      case PHASE.PARAMS:
+        if (first === FIRST_ERR) return false;
+        this.continues = length === MAX_FRAME;
+        this.definitionsLeft -= 1;
+        if (this.definitionsLeft === 0) this.definitionsEnd();
+        return true;
+      case PHASE.FIRST:
+      case PHASE.COLUMNS_EOF:
+      case PHASE.PARAMS_EOF:
+      case PHASE.FILE:
+      case PHASE.END:
+        return false;
+    }
+  }
+
+  /** After the last definition: what comes next depends on the reply and on DEPRECATE_EOF. */
+  private definitionsEnd(): void {
+    if (this.phase === PHASE.PARAMS) {
+      this.phase = PHASE.PARAMS_EOF;
+      if (this.deprecateEof) this.paramsEnd();
+    } else {
+      this.phase = PHASE.COLUMNS_EOF;
+      if (this.deprecateEof) this.columnsEnd();
+    }
+  }
+
+  private paramsEnd(): void {
+    this.definitionsLeft = this.columnsAfterParams;
+    this.phase = this.columnsAfterParams > 0 ? PHASE.COLUMNS : PHASE.END;
+  }
+
+  private columnsEnd(): void {
+    const cursor = this.facts.status !== -1 && (this.facts.status & STATUS_CURSOR_EXISTS) !== 0;
+    if (this.kind === REPLY.PREPARE) this.phase = PHASE.END;
+    // Without DEPRECATE_EOF a cursor's reply ends with the EOF behind the columns.
+    else this.phase = cursor && !this.deprecateEof ? PHASE.END : PHASE.ROWS;
+  }
+
+  /** Reads a whole packet that matters. Returns whether it is an OK packet with session state. */
+  private read(buffer: Buffer, at: number, length: number): boolean {
+    const body = at + HEADER_BYTES;
+    const first = buffer[body] as number;
+    if (this.kind === REPLY.TEXT) {
+      this.phase = PHASE.END;
+      return false;
+    }
+    if (first === FIRST_ERR) {
+      this.facts.readErr(buffer, body, length);
+      this.phase = PHASE.END;
+      return false;
+    }
+    switch (this.phase) {
+      case PHASE.FIRST:
+        return this.readFirst(buffer, body, length, first);
+      case PHASE.COLUMNS_EOF:
+        this.facts.readEof(buffer, body, length);
+        this.columnsEnd();
+        return false;
+      case PHASE.PARAMS_EOF:
+        this.facts.readEof(buffer, body, length);
+        this.paramsEnd();
+        return false;
+      case PHASE.ROWS:
+        return this.readRowsEnd(buffer, body, length);
+      case PHASE.COLUMNS:
+      case PHASE.PARAMS:
+      case PHASE.FILE:
+      case PHASE.END:
+        throw new MalformedPacketError('A reply packet came out of turn');
+    }
+  }
+
+  private readFirst(buffer: Buffer, body: number, length: number, first: number): boolean {
+    if (this.kind === REPLY.PREPARE) {
+      this.readPrepareOk(buffer, body, length, first);
+      return false;
+    }
+    if (first === FIRST_OK) {
+      const hasState = this.facts.readOk(buffer, body, length);
+      this.endResult();
+      return hasState;
+    }
+    if (this.kind === REPLY.SIMPLE) {
+      if (first !== FIRST_EOF)
+        throw new MalformedPacketError('A simple reply is no OK, EOF or ERR');
+      if (length < 9) this.facts.readEof(buffer, body, length);
+      else this.facts.readOk(buffer, body, length);
+      this.phase = PHASE.END;
+      return false;
+    }
+    if (first === FIRST_FILE) {
+      this.phase = PHASE.FILE;
+      return false;
+    }
+    this.definitionsLeft = columnCount(buffer, body, length);
+    this.phase = PHASE.COLUMNS;
+    return false;
+  }
+
+  private readPrepareOk(buffer: Buffer, body: number, length: number, first: number): void {
+    if (first !== FIRST_OK || length < 12) {
+      throw new MalformedPacketError('The answer to PREPARE is malformed');
+    }
+    this.statementId = buffer.readUInt32LE(body + 1);
+    this.statementIdIn = buffer;
+    this.statementIdAt = body + 1;
+    const columns = buffer.readUInt16LE(body + 5);
+    this.parameterCount = buffer.readUInt16LE(body + 7);
+    this.facts.warnings = buffer.readUInt16LE(body + 10);
+    this.columnsAfterParams = columns;
+    if (this.parameterCount > 0) {
+      this.definitionsLeft = this.parameterCount;
+      this.phase = PHASE.PARAMS;
+    } else {
+      this.paramsEnd();
+    }
+  }
+
+  private readRowsEnd(buffer: Buffer, body: number, length: number): boolean {
+    const hasState =
+      length < 9 && !this.deprecateEof ? false : this.facts.readOk(buffer, body, length);
+    if (length < 9 && !this.deprecateEof) this.facts.readEof(buffer, body, length);
+    if (this.kind === REPLY.RESULT) this.endResult();
+    else this.phase = PHASE.END;
+    return hasState;
+  }
+
+  private endResult(): void {
+    this.phase = (this.facts.status & STATUS_MORE_RESULTS) !== 0 ? PHASE.FIRST : PHASE.END;
+  }
+}
