@@ -1,0 +1,85 @@
+import { ERROR_SOURCES } from '../lib/errors.ts';
+
+/**
+ * The closed sets that metric labels come from. A label never holds what a client or server wrote:
+ * the number of time series is bounded by this file and the list of servers.
+ */
+
+/** What a statement was classified as. */
+export const STATEMENT_CLASSES = [
+  'read',
+  'write',
+  'transaction',
+  'session',
+  'local',
+  'same-server',
+  'unknown',
+] as const;
+export type StatementClassLabel = (typeof STATEMENT_CLASSES)[number];
+
+/** What a server was for the statement that it ran. */
+export const SERVING_ROLES = ['primary', 'replica'] as const;
+export type ServingRole = (typeof SERVING_ROLES)[number];
+
+/** Why a client connection ended. */
+export const END_REASONS = [
+  'quit', // the client said COM_QUIT
+  'closed', // the client closed its socket between two commands
+  'killed', // KILL named it
+  'idle', // silent for longer than listen.idleTimeoutMs
+  ...ERROR_SOURCES,
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+/** Why a login failed. */
+export const LOGIN_FAILURES = [
+  'denied', // wrong password, unknown or locked account
+  'blocked', // the address had too many failures (`auth`)
+  'tls-required', // the client did not use TLS though listen.tls.mode demands it
+  'unsupported', // an authentication method or capability that Lagwise cannot serve
+  'malformed', // not the protocol
+  'timeout', // longer than listen.loginTimeoutMs
+  'gone', // the client left in the middle
+  'no-server', // no server could prove the password
+  'full', // listen.maxConnections reached
+  'internal', // a defect of ours
+] as const;
+export type LoginFailure = (typeof LOGIN_FAILURES)[number];
+
+/** Why a read that a replica could have taken ran on the primary. */
+export const FALLBACK_REASONS = [
+  'no-replica', // none is eligible: down, stopped, weight 0
+  'lag', // all eligible ones lag too much or by an unknown amount
+  'own-writes', // none is proved to hold what the session has written
+  'connect', // the chosen one could not be reached
+  'lost', // the chosen one was lost before the first byte of the answer
+  'read-only', // the replica refused it as a write: a misroute, corrected
+  'missing-object', // the replica did not know schema, table, column or routine (yet)
+] as const;
+export type FallbackReason = (typeof FALLBACK_REASONS)[number];
+
+/** What one of our connections to a server is doing. */
+export const BACKEND_STATES = ['connecting', 'idle', 'leased'] as const;
+export type BackendState = (typeof BACKEND_STATES)[number];
+
+/** How the wait of a held write ended. */
+export const HOLD_OUTCOMES = [
+  'released', // a primary appeared
+  'timeout', // failover.holdMs passed
+  'full', // failover.holdMaxStatements were waiting already
+  'client-gone', // the client left
+  'shutdown', // the proxy is stopping
+] as const;
+export type HoldOutcome = (typeof HOLD_OUTCOMES)[number];
+
+/** Why a statement went where it went. */
+export const ROUTE_REASONS = [
+  'read', // a read that a replica may take
+  'write', // changes data or may
+  'unknown', // not known to be a read
+  'in-transaction', // where its transaction runs
+  'autocommit-off', // the first statement of an implicit transaction
+  'pinned', // the session holds state on one server
+  'same-server', // asks about the statement before it
+] as const;
+export type RouteReasonLabel = (typeof ROUTE_REASONS)[number];

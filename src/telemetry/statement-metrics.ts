@@ -1,0 +1,114 @@
+import type { Registry } from 'prom-client';
+import type { ServerId } from '../lib/ids.ts';
+import { samplesOf } from './client-metrics.ts';
+import {
+  FALLBACK_REASONS,
+  type FallbackReason,
+  ROUTE_REASONS,
+  type RouteReasonLabel,
+  SERVING_ROLES,
+  type ServingRole,
+  STATEMENT_CLASSES,
+  type StatementClassLabel,
+} from './labels.ts';
+import { ClosedCounter, Log2Histogram } from './plain-counters.ts';
+import { exposeCounter, exposeHistograms, type Sample } from './prom-bridge.ts';
+
+/**
+ * Statements that one server ran, by what it was for them. A backend connection keeps the counter
+ * of its server and role, so that a statement costs one addition.
+ */
+export class ServerStatements {
+  readonly primary = new ClosedCounter<StatementClassLabel>(STATEMENT_CLASSES);
+  readonly replica = new ClosedCounter<StatementClassLabel>(STATEMENT_CLASSES);
+  /** Statements sent here as reads that the server refused as writes. */
+  misroutes = 0;
+}
+
+/** Where statements went, why, and how long they took. */
+export class StatementMetrics {
+  /** Why each statement went where it went. */
+  readonly routes = new ClosedCounter<RouteReasonLabel>(ROUTE_REASONS);
+  /** Reads that a replica could have taken, but the primary ran. */
+  readonly fallbacks = new ClosedCounter<FallbackReason>(FALLBACK_REASONS);
+  /** From the statement's last byte in to its reply's last byte out. */
+  readonly durations: Readonly<Record<ServingRole, Log2Histogram>> = {
+    primary: new Log2Histogram(),
+    replica: new Log2Histogram(),
+  };
+  readonly #servers = new Map<ServerId, ServerStatements>();
+
+  constructor(registry: Registry) {
+    exposeCounter(
+      {
+        registry,
+        name: 'lagwise_statements_total',
+        help: 'Statements sent to servers, by what the server was and what the statement was',
+        labels: ['server', 'role', 'class'],
+      },
+      () => this.#statementSamples(),
+    );
+    exposeCounter(
+      {
+        registry,
+        name: 'lagwise_misroutes_total',
+        help: 'Statements that a replica refused because they write; they then ran on the primary',
+        labels: ['server'],
+      },
+      () => this.#misrouteSamples(),
+    );
+    exposeCounter(
+      {
+        registry,
+        name: 'lagwise_route_decisions_total',
+        help: 'Routing decisions, by reason',
+        labels: ['reason'],
+      },
+      () => samplesOf(this.routes, 'reason'),
+    );
+    exposeCounter(
+      {
+        registry,
+        name: 'lagwise_replica_fallbacks_total',
+        help: 'Reads that a replica could have taken but the primary ran, by reason',
+        labels: ['reason'],
+      },
+      () => samplesOf(this.fallbacks, 'reason'),
+    );
+    exposeHistograms(
+      {
+        registry,
+        name: 'lagwise_statement_duration_seconds',
+        help: 'From the last byte of a statement in to the last byte of its reply out',
+      },
+      'role',
+      this.durations,
+    );
+  }
+
+  /** The counters of a server: ask once for each connection, not for each statement. */
+  forServer(id: ServerId): ServerStatements {
+    let counters = this.#servers.get(id);
+    if (counters === undefined) {
+      counters = new ServerStatements();
+      this.#servers.set(id, counters);
+    }
+    return counters;
+  }
+
+  *#statementSamples(): Generator<Sample> {
+    for (const [server, counters] of this.#servers) {
+      for (const role of SERVING_ROLES) {
+        for (const { labels, value } of samplesOf(counters[role], 'class')) {
+          yield { labels: { server, role, ...labels }, value };
+        }
+      }
+    }
+  }
+
+  *#misrouteSamples(): Generator<Sample> {
+    for (const [server, { misroutes }] of this.#servers) {
+      yield { labels: { server }, value: misroutes };
+    }
+  }
+}
