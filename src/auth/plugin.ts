@@ -1,0 +1,13 @@
+/**
+ * Names of the authentication plugins.
+ * @see https://dev.mysql.com/doc/refman/en/authentication-plugins.html
+ */
+export const PLUGIN = {
+  CACHING_SHA2: 'caching_sha2_password',
+  NATIVE: 'mysql_native_password',
+  /** The password as it is; only ever over TLS, and only where allowed. */
+  CLEAR: 'mysql_clear_password',
+  /** MariaDB. */
+  ED25519: 'client_ed25519',
+} as const;
+export type PluginName = (typeof PLUGIN)[keyof typeof PLUGIN];

@@ -1,0 +1,87 @@
+import { CAP, has } from './capability.ts';
+import { LENENC_NULL } from './cursor.ts';
+import { encodeEof } from './packets/eof.ts';
+import { encodeOk } from './packets/ok.ts';
+import { PacketWriter } from './writer.ts';
+
+/** A small result that the proxy itself answers with. */
+export interface TextResultset {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | null)[])[];
+}
+
+export interface ResultsetOptions {
+  /** Sequence id of the first packet: 1 after a command. */
+  readonly seq: number;
+  /** Capabilities in force with the client. */
+  readonly caps: number;
+  readonly status: number;
+}
+
+/** VAR_STRING, the type of a text of no particular length. */
+const TYPE_VAR_STRING = 0xfd;
+/** utf8mb4_general_ci: known to every server and client of either flavour. */
+const UTF8MB4 = 45;
+const DISPLAY_BYTES = 1024;
+/** Of the fixed part of a column definition: always 12. */
+const FIXED_PART_BYTES = 0x0c;
+const NOT_DECIMAL = 0x1f;
+
+/**
+ * A text result set, all of its packets in one buffer: column count, definitions, rows, end, in the
+ * form with EOF packets or without (DEPRECATE_EOF).
+ * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
+ */
+export function encodeTextResultset(result: TextResultset, options: ResultsetOptions): Buffer {
+  const packets: Buffer[] = [];
+  const { caps, status } = options;
+  const nextSeq = (): number => (options.seq + packets.length) & 0xff;
+  packets.push(encodeColumnCount(result.columns.length, nextSeq(), caps));
+  for (const name of result.columns) packets.push(encodeColumn(name, nextSeq()));
+  if (!has(caps, CAP.DEPRECATE_EOF)) packets.push(encodeEof({ warnings: 0, status }, nextSeq()));
+  for (const row of result.rows) packets.push(encodeTextRow(row, nextSeq()));
+  packets.push(
+    has(caps, CAP.DEPRECATE_EOF)
+      ? encodeOk({ status }, nextSeq(), { caps, afterRows: true })
+      : encodeEof({ warnings: 0, status }, nextSeq()),
+  );
+  return Buffer.concat(packets);
+}
+
+/**
+ * The flag "definitions follow" stands behind the count, whatever some editions of the manual say:
+ * in front of it, a result without definitions would begin like an OK packet.
+ */
+function encodeColumnCount(count: number, seq: number, caps: number): Buffer {
+  const writer = new PacketWriter().lenenc(count);
+  if (has(caps, CAP.OPTIONAL_RESULTSET_METADATA)) writer.u8(1);
+  return writer.finish(seq);
+}
+
+/** @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html */
+function encodeColumn(name: string, seq: number): Buffer {
+  return new PacketWriter()
+    .lenencString('def')
+    .lenencString('') // schema
+    .lenencString('') // table, as named in the statement
+    .lenencString('') // table
+    .lenencString(name)
+    .lenencString('') // column of the table
+    .lenenc(FIXED_PART_BYTES)
+    .u16(UTF8MB4)
+    .u32(DISPLAY_BYTES)
+    .u8(TYPE_VAR_STRING)
+    .u16(0)
+    .u8(NOT_DECIMAL)
+    .zeros(2)
+    .finish(seq);
+}
+
+function encodeTextRow(row: readonly (string | null)[], seq: number): Buffer {
+  const writer = new PacketWriter();
+  for (const value of row) {
+    if (value === null) writer.u8(LENENC_NULL);
+    else writer.lenencString(value);
+  }
+  return writer.finish(seq);
+}
