@@ -76,7 +76,7 @@ export function rsaEncryptPassword(password: Buffer, nonce: Buffer, publicKeyPem
     // Either the key is none, or the password is longer than the key can carry.
     throw new LagwiseError(
       'backend-auth',
-      'The server's public key cannot encrypt this password; use TLS to the server',
+      'Server sent no public key that can encrypt this password; use TLS to the server',
       { cause: error },
     );
   }
@@ -90,13 +90,16 @@ export function rsaDecryptPassword(data: Buffer, nonce: Buffer, privateKey: KeyO
   } catch (error) {
     throw new LagwiseError(
       'client-auth',
-      'The client's encrypted password cannot be decrypted; it may hold an outdated public key',
+      'Encrypted password cannot be read; the client may hold an outdated public key',
       { cause: error },
     );
   }
   const password = xorRepeating(masked, nonce);
   if (password.at(-1) !== 0) {
-    throw new LagwiseError('client-auth', 'The client's encrypted password has no end');
+    throw new LagwiseError(
+      'client-auth',
+      'Encrypted password has no end; the client used another nonce',
+    );
   }
   return password.subarray(0, -1);
 }
