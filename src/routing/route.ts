@@ -1,0 +1,119 @@
+import { assertNever } from '../lib/errors.ts';
+import type { StatementClass } from '../sql/classify.ts';
+
+/** Where a statement goes. */
+export type RouteTarget =
+  /** The server that takes writes. */
+  | 'primary'
+  /** Any eligible replica. */
+  | 'replica'
+  /** The server that the session is on; the primary if it is on none yet. */
+  | 'same';
+
+/** Why it goes there: labels of a metric and words of `explain`. Closed. */
+export const ROUTE_REASONS = [
+  'read', // known to read only, outside of a transaction
+  'write', // changes data, schema or the server
+  'unknown', // not known to be a read
+  'transaction', // inside or at the border of a read-write transaction
+  'read-only-transaction', // begins or continues a transaction that cannot write
+  'autocommit-off', // with autocommit=0 each statement opens a read-write transaction
+  'serializable', // reads take locks under SERIALIZABLE
+  'pinned', // the session has state that lives on one server
+  'session', // changes session state
+  'local', // the proxy's own answer, or any server's
+  'same-server', // asks about the statement before
+] as const;
+export type RouteReason = (typeof ROUTE_REASONS)[number];
+
+/** Target and reason. The objects are frozen and shared: compare by identity, keep at will. */
+export interface Route {
+  readonly target: RouteTarget;
+  readonly reason: RouteReason;
+}
+
+/** What routing needs to know of a statement and its session. */
+export interface RouteInput {
+  readonly cls: StatementClass;
+  /** `START TRANSACTION READ ONLY`, or a plain `START TRANSACTION` where the next one is read-only. */
+  readonly startsReadOnlyTransaction: boolean;
+  /** The server's status flags say so. */
+  readonly inTransaction: boolean;
+  /** The open transaction was begun read-only. */
+  readonly readOnlyTransaction: boolean;
+  readonly autocommit: boolean;
+  /** The session's or the next transaction's isolation level is SERIALIZABLE. */
+  readonly serializable: boolean;
+  readonly pinned: boolean;
+}
+
+const shared = (target: RouteTarget, reason: RouteReason): Route =>
+  Object.freeze({ target, reason });
+
+const READ = shared('replica', 'read');
+const WRITE = shared('primary', 'write');
+const UNKNOWN = shared('primary', 'unknown');
+const TRANSACTION = shared('primary', 'transaction');
+const IN_TRANSACTION = shared('same', 'transaction');
+const READ_ONLY_TRANSACTION = shared('replica', 'read-only-transaction');
+const IN_READ_ONLY_TRANSACTION = shared('same', 'read-only-transaction');
+const AUTOCOMMIT_OFF = shared('primary', 'autocommit-off');
+const SERIALIZABLE = shared('primary', 'serializable');
+const PINNED = shared('same', 'pinned');
+const SESSION = shared('same', 'session');
+const LOCAL = shared('same', 'local');
+const SAME_SERVER = shared('same', 'same-server');
+
+/** Every route there is. */
+export const ROUTES: readonly Route[] = Object.freeze([
+  READ,
+  WRITE,
+  UNKNOWN,
+  TRANSACTION,
+  IN_TRANSACTION,
+  READ_ONLY_TRANSACTION,
+  IN_READ_ONLY_TRANSACTION,
+  AUTOCOMMIT_OFF,
+  SERIALIZABLE,
+  PINNED,
+  SESSION,
+  LOCAL,
+  SAME_SERVER,
+]);
+
+/**
+ * Where a statement goes and why. Runs for each statement and allocates nothing. What binds a
+ * session to its server comes before what the statement is: a transaction, once begun, stays where
+ * it began, and a pinned session's state is on one server only.
+ */
+export function route(input: RouteInput): Route {
+  if (input.inTransaction) {
+    return input.readOnlyTransaction ? IN_READ_ONLY_TRANSACTION : IN_TRANSACTION;
+  }
+  if (input.pinned) return PINNED;
+  switch (input.cls) {
+    case 'read':
+      if (!input.autocommit) return AUTOCOMMIT_OFF;
+      return input.serializable ? SERIALIZABLE : READ;
+    case 'write':
+      return WRITE;
+    case 'unknown':
+      return UNKNOWN;
+    case 'transaction':
+      return routeOfBorder(input);
+    case 'session':
+      return SESSION;
+    case 'local':
+      return LOCAL;
+    case 'same-server':
+      return SAME_SERVER;
+    default:
+      return assertNever(input.cls);
+  }
+}
+
+/** BEGIN and its kin, and a COMMIT or ROLLBACK of nothing. */
+function routeOfBorder(input: RouteInput): Route {
+  if (!input.startsReadOnlyTransaction || !input.autocommit) return TRANSACTION;
+  return input.serializable ? SERIALIZABLE : READ_ONLY_TRANSACTION;
+}

@@ -1,0 +1,47 @@
+import { formatMysqlGtidSet } from '../gtid/mysql-set.ts';
+import { subtractMysql, withoutSource } from '../gtid/mysql-algebra.ts';
+import type { ServerRecord, ServerRecords } from './server-record.ts';
+import { leadsTo } from './sources.ts';
+
+/**
+ * Why a former primary may not serve yet; null once it is proved to be a clean replica of the
+ * present one: read-only, replicating, and without transactions of its own that the primary lacks.
+ * `primary` is null while there is none: then nothing can be proved.
+ */
+export function whyNotRejoined(
+  record: ServerRecord,
+  primary: ServerRecord | null,
+  records: ServerRecords,
+): string | null {
+  const { report } = record;
+  if (!record.reachable || report === null) return 'it does not answer';
+  if (!report.readOnly) return 'it is writable';
+  if (primary === null) return 'there is no primary to compare it with';
+  const { channels } = report;
+  const runs = channels.every((channel) => channel.applier && channel.receiver === 'on');
+  if (channels.length === 0 || !runs) return 'it does not replicate';
+  if (!leadsTo(record, primary.listed.id, records)) return 'it does not follow the primary';
+  const errant = errantTransactions(record, primary);
+  return errant === null ? null : `it has transactions that the primary lacks: ${errant}`;
+}
+
+/** What a replica has and its primary has not, as text; null for nothing or where not comparable. */
+function errantTransactions(record: ServerRecord, primary: ServerRecord): string | null {
+  const mine = record.executed;
+  const theirs = primary.executed;
+  if (mine?.t === 'mysql' && theirs?.t === 'mysql') {
+    // The primary's own newest commits may have reached the replica after the primary was probed.
+    const beyond = subtractMysql(mine.set, theirs.set);
+    const errant = withoutSource(beyond, primary.report?.serverUuid ?? '');
+    return errant.size === 0 ? null : formatMysqlGtidSet(errant);
+  }
+  if (mine?.t === 'mariadb' && theirs?.t === 'mariadb') {
+    for (const gtid of mine.position.values()) {
+      const reached = theirs.position.get(gtid.domain)?.sequence ?? 0;
+      if (gtid.server === record.report?.serverNumber && gtid.sequence > reached) {
+        return `${gtid.domain}-${gtid.server}-${gtid.sequence}`;
+      }
+    }
+  }
+  return null;
+}

@@ -1,0 +1,163 @@
+import type { ServerId } from '../lib/ids.ts';
+import { whyNotRejoined } from './deposed.ts';
+import { measureLag } from './lag.ts';
+import type { ReplicaChannel } from './observation.ts';
+import { type SampleRing, standingOf } from './sample-ring.ts';
+import type { PrimaryMemory } from './select-primary.ts';
+import { sourceNames } from './select-primary.ts';
+import type { ServerRecord, ServerRecords } from './server-record.ts';
+import type { Lag, Role, ServerView } from './snapshot.ts';
+import { leadsTo, sourceOf } from './sources.ts';
+
+/** All that one server's view depends on besides the server itself. */
+export interface ViewContext {
+  readonly records: ServerRecords;
+  readonly primaryId: ServerId | null;
+  readonly primaryGoneAtMs: number | null;
+  readonly memory: PrimaryMemory;
+  readonly ring: SampleRing;
+  readonly sampleFreshMs: number;
+}
+
+/** How the router sees a server. */
+export function viewOf(record: ServerRecord, context: ViewContext): ServerView {
+  const { listed, report } = record;
+  const { role, ineligible } = standingAs(record, context);
+  const isPrimary = role === 'primary';
+  const channels = report?.channels ?? [];
+  return {
+    ...listed,
+    role,
+    flavor: report?.flavor ?? null,
+    version: report?.version ?? null,
+    readOnly: record.reachable ? (report?.readOnly ?? null) : null,
+    lag: isPrimary ? NO_LAG : lagOf(record, role, context),
+    replicating:
+      isPrimary || !record.reachable || channels.length === 0 ? null : channels.every(runs),
+    caughtUpToMs: isPrimary ? Number.POSITIVE_INFINITY : record.caughtUpToMs,
+    gtidSet: report?.gtidSet ?? null,
+    seenAtMs: record.finishedAtMs,
+    ineligible,
+  };
+}
+
+const NO_LAG: Lag = { t: 'known', lagMs: 0, method: 'gtid' };
+
+function lagOf(record: ServerRecord, role: Role, context: ViewContext): Lag {
+  if (role !== 'replica') return { t: 'unknown', why: 'It is not a replica' };
+  return measureLag(record.report?.channels ?? [], standingOf(context.ring, record.applied), {
+    startedAtMs: record.startedAtMs,
+    finishedAtMs: record.finishedAtMs,
+    primaryGoneAtMs: context.primaryGoneAtMs,
+    sampleFreshMs: context.sampleFreshMs,
+  });
+}
+
+interface RoleAndReason {
+  readonly role: Role;
+  readonly ineligible: string | null;
+}
+
+function standingAs(record: ServerRecord, context: ViewContext): RoleAndReason {
+  const { records, primaryId, memory } = context;
+  const { id } = record.listed;
+  if (!record.observed) return { role: 'down', ineligible: 'It was not probed yet' };
+  const { report } = record;
+  if (!record.reachable || report === null) {
+    return { role: 'down', ineligible: record.failure ?? 'It does not answer' };
+  }
+  if (id === primaryId) return { role: 'primary', ineligible: 'It is the primary' };
+  if (memory.deposed.has(id)) {
+    const primary = primaryId === null ? null : (records.get(primaryId) ?? null);
+    const why = whyNotRejoined(record, primary, records) ?? 'it was not checked yet';
+    return {
+      role: 'unassigned',
+      ineligible: `It was the primary before and has not rejoined as a clean replica: ${why}`,
+    };
+  }
+  if (report.channels.length === 0) {
+    return { role: 'unassigned', ineligible: whyAlone(report.readOnly, primaryId) };
+  }
+  if (report.channels.every((channel) => sourceOf(channel, records).t === 'foreign')) {
+    const source = sourceNames(record, records);
+    return {
+      role: 'unassigned',
+      ineligible: `It replicates from ${source}, which is not a listed server`,
+    };
+  }
+  return { role: 'replica', ineligible: whyNoReads(record, report.channels, context) };
+}
+
+function whyAlone(readOnly: boolean, primaryId: ServerId | null): string {
+  if (readOnly) return 'It is read-only and replicates from nobody';
+  return primaryId === null
+    ? 'It is writable, but which server is the primary is not settled'
+    : `It is writable and no replica while ${primaryId} is the primary`;
+}
+
+function whyNoReads(
+  record: ServerRecord,
+  channels: readonly ReplicaChannel[],
+  context: ViewContext,
+): string | null {
+  const { records, primaryId, memory } = context;
+  if (record.suspicion !== null) return `Connections to it fail: ${record.suspicion.why}`;
+  if (record.gtidProblem !== null) return record.gtidProblem;
+  for (const channel of channels) {
+    if (!channel.applier) {
+      return `Its applier is stopped${because(channel.applierError)}`;
+    }
+    // While there is no primary every replica's receiver looks for it: reads go on.
+    const looksForIt = channel.receiver === 'connecting' && primaryId === null;
+    if (channel.receiver !== 'on' && !looksForIt) {
+      const what = channel.receiver === 'off' ? 'is stopped' : 'has lost its source';
+      return `Its receiver ${what}${because(channel.receiverError)}`;
+    }
+  }
+  const head = primaryId ?? memory.last;
+  if (head !== null && !leadsTo(record, head, records)) {
+    return `It replicates from ${sourceNames(record, records)}, which does not lead to ${head}`;
+  }
+  return null;
+}
+
+function because(error: string | null): string {
+  return error === null ? '' : `: ${error}`;
+}
+
+function runs(channel: ReplicaChannel): boolean {
+  return channel.applier && channel.receiver === 'on';
+}
+
+/** Whether two views of one server look the same to every reader. */
+export function sameView(left: ServerView, right: ServerView): boolean {
+  for (const key of VIEW_KEYS) {
+    if (key !== 'lag' && left[key] !== right[key]) return false;
+  }
+  const before = left.lag;
+  const after = right.lag;
+  if (before.t === 'known' && after.t === 'known') {
+    return before.lagMs === after.lagMs && before.method === after.method;
+  }
+  return before.t === 'unknown' && after.t === 'unknown' && before.why === after.why;
+}
+
+/** Every key, by type: a new field of ServerView does not compile until it is compared. */
+const VIEW_KEYS = Object.keys({
+  id: 0,
+  host: 0,
+  port: 0,
+  tags: 0,
+  zone: 0,
+  weight: 0,
+  role: 0,
+  flavor: 0,
+  version: 0,
+  readOnly: 0,
+  lag: 0,
+  replicating: 0,
+  caughtUpToMs: 0,
+  gtidSet: 0,
+  seenAtMs: 0,
+  ineligible: 0,
+} satisfies Record<keyof ServerView, 0>) as (keyof ServerView)[];
