@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 import { LagwiseError, messageOf } from '../lib/errors.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { MetricsSource } from '../telemetry/metrics.ts';
 import type { Snapshot } from '../topology/snapshot.ts';
 import { snapshotJson } from './snapshot-json.ts';

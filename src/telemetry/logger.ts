@@ -1,22 +1,10 @@
 import { type DestinationStream, type Logger as Pino, pino, stdTimeFunctions } from 'pino';
+import type { Logger } from '../lib/logger.ts';
 import { safeFields } from './log-fields.ts';
 
 /** Least severe first. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-
-/**
- * How the project logs: fields first, then a fixed sentence that can be searched for. Fixed field
- * names: `connId`, `clientAddr`, `server`, `command`, `source`, `err`. Never SQL text.
- */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-  /** A logger that adds these fields to each line. */
-  child(fields: object): Logger;
-}
 
 /** A logger and what its owner needs besides. */
 export interface LogSink {

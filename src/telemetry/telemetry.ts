@@ -1,4 +1,5 @@
-import { createLogger, type LogDestination, type Logger, type LogLevel } from './logger.ts';
+import type { Logger } from '../lib/logger.ts';
+import { createLogger, type LogDestination, type LogLevel } from './logger.ts';
 import { createMetrics, type Metrics, type MetricsSource } from './metrics.ts';
 
 /** Logs and metrics of one proxy. */
