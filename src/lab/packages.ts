@@ -73,7 +73,7 @@ async function build(request: TreeRequest, temporary: string): Promise<void> {
   const say = request.onProgress ?? (() => undefined);
   await withLock(spaceDir, async () => {
     const space = await openAptSpace(spaceDir, suite);
-    say(`Fetching ${request.packages.join(', ')} from the distribution's packages (once)`);
+    say(`Fetching ${request.name} from the distribution's packages (once)`);
     const files = await downloadFresh(space, suite, request.packages);
     const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
     say(`Unpacking ${files.length} packages (${Math.round(bytes / 1e6)} MB)`);

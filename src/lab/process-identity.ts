@@ -13,13 +13,19 @@ export interface ProcessIdentity {
  * reused, so a number read from a file proves nothing without the start time beside it.
  */
 export function identify(pid: number): ProcessIdentity | null {
-  const startedAt = process.platform === 'linux' ? startTimeByProc(pid) : startTimeByPs(pid);
-  return startedAt === null ? null : { pid, startedAt };
+  const found = stat(pid);
+  return found === null ? null : { pid, startedAt: found.startedAt };
 }
 
 /** Whether exactly this process still lives. */
 export function isAlive(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.startedAt === identity.startedAt;
+}
+
+/** Whether exactly this process lives and is paused (SIGSTOP). */
+export function isPaused(identity: ProcessIdentity): boolean {
+  const found = stat(identity.pid);
+  return found?.startedAt === identity.startedAt && found.state === 'T';
 }
 
 /** Sends a signal to exactly this process; false when it is gone. */
@@ -46,20 +52,30 @@ export function findByArgument(prefix: string): ProcessIdentity[] {
   return found;
 }
 
-function startTimeByProc(pid: number): string | null {
-  const stat = readOrNull(`/proc/${pid}/stat`);
-  if (stat === null) return null;
-  // The program's name stands in parentheses and may hold blanks: fields are counted after it.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const state = fields[0];
-  // proc(5): field 22 is the start time in clock ticks since boot; state is field 3.
-  return state === 'Z' || state === 'X' ? null : (fields[19] ?? null);
+interface Stat {
+  /** `T` is stopped by a signal, `Z` a zombie. */
+  readonly state: string;
+  readonly startedAt: string;
 }
 
-function startTimeByPs(pid: number): string | null {
+function stat(pid: number): Stat | null {
+  const found = process.platform === 'linux' ? statByProc(pid) : statByPs(pid);
+  return found === null || found.state === 'Z' || found.state === 'X' ? null : found;
+}
+
+function statByProc(pid: number): Stat | null {
+  const text = readOrNull(`/proc/${pid}/stat`);
+  if (text === null) return null;
+  // The program's name stands in parentheses and may hold blanks: fields are counted after it.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  // proc(5): field 3 is the state, field 22 the start time in clock ticks since boot.
+  return { state: fields[0] ?? '', startedAt: fields[19] ?? '' };
+}
+
+function statByPs(pid: number): Stat | null {
   const done = spawnSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' });
-  const text = done.stdout?.trim() ?? '';
-  return text === '' || text.startsWith('Z') ? null : text.replace(/^\S+\s+/, '');
+  const [state = '', ...started] = (done.stdout ?? '').trim().split(/\s+/);
+  return state === '' ? null : { state: state.charAt(0), startedAt: started.join(' ') };
 }
 
 function* allProcesses(): Generator<[pid: number, args: string[]]> {

@@ -1,0 +1,107 @@
+import { LAB_ACCOUNTS } from './accounts.ts';
+import type { ReplicationDialect } from './replication-dialect.ts';
+import { textOf } from './root-connection.ts';
+
+const MS_PER_SECOND = 1000;
+/** A wait for so many commits never ends by count: the time decides. */
+const NEVER_BY_COUNT = 1_000_000;
+
+/** MariaDB 10.5.9 and later: GTID positions by domain, the words "master" and "slave". */
+export const mariadbReplication: ReplicationDialect = {
+  async follow(query, source) {
+    const { user, password } = LAB_ACCOUNTS.replication;
+    await query('STOP SLAVE');
+    // A former primary's own transactions are in its binary log only; a replica's are in both.
+    // From here on both kinds count as the point from which it follows.
+    const own = textOf(await query('SELECT @@global.gtid_binlog_pos AS position'), 'position');
+    if (own !== '') await query('SET GLOBAL gtid_slave_pos=?', [own]);
+    await query(
+      `CHANGE MASTER TO MASTER_HOST=?, MASTER_PORT=?, MASTER_USER=?, MASTER_PASSWORD=?,
+         MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1`,
+      [source.host, source.port, user, password],
+    );
+    await query('START SLAVE');
+  },
+
+  async unfollow(query) {
+    await query('STOP SLAVE');
+    await query('RESET SLAVE ALL');
+  },
+
+  async setReadOnly(query, readOnly) {
+    await query(`SET GLOBAL read_only=${readOnly ? 'ON' : 'OFF'}`);
+  },
+
+  async threads(query) {
+    const rows = await query('SHOW SLAVE STATUS');
+    if (rows.length === 0) return null;
+    return {
+      sourcePort: Number(textOf(rows, 'Master_Port')),
+      receiver: textOf(rows, 'Slave_IO_Running'),
+      applier: textOf(rows, 'Slave_SQL_Running'),
+      error: textOf(rows, 'Last_SQL_Error') || textOf(rows, 'Last_IO_Error'),
+    };
+  },
+
+  async position(query) {
+    return textOf(await query('SELECT @@global.gtid_binlog_pos AS position'), 'position');
+  },
+
+  async waitFor(query, position, deadlineMs) {
+    if (position === '') return true;
+    const rows = await query('SELECT MASTER_GTID_WAIT(?, ?) AS late', [
+      position,
+      deadlineMs / MS_PER_SECOND,
+    ]);
+    return textOf(rows, 'late') === '0';
+  },
+
+  async drainRelay(query, deadlineMs) {
+    await query('STOP SLAVE IO_THREAD');
+    const received = textOf(await query('SHOW SLAVE STATUS'), 'Gtid_IO_Pos');
+    return mariadbReplication.waitFor(query, received, deadlineMs);
+  },
+
+  async history(query) {
+    return textOf(await query('SELECT @@global.gtid_binlog_state AS state'), 'state');
+  },
+
+  async missing(query, history) {
+    const state = await mariadbReplication.history(query);
+    return mariadbMissing(state, history);
+  },
+
+  async setLag(query, lagMs) {
+    const seconds = Math.floor(lagMs / MS_PER_SECOND);
+    const restUs = Math.round((lagMs % MS_PER_SECOND) * 1000);
+    await query('SET GLOBAL binlog_commit_wait_usec=?', [restUs]);
+    await query(`SET GLOBAL binlog_commit_wait_count=${restUs > 0 ? NEVER_BY_COUNT : 0}`);
+    if ((await mariadbReplication.threads(query)) === null) return;
+    await query('STOP SLAVE');
+    await query('CHANGE MASTER TO MASTER_DELAY=?', [seconds]);
+    await query('START SLAVE');
+  },
+};
+
+/**
+ * What of the GTID list `theirs` a server with the binary log state `ours` lacks. Both hold the last
+ * number of each (domain, server); a server has all numbers below it, since they come in order.
+ */
+export function mariadbMissing(ours: string, theirs: string): string {
+  const last = new Map(parseState(ours).map(({ stream, sequence }) => [stream, sequence]));
+  return parseState(theirs)
+    .filter(({ stream, sequence }) => sequence > (last.get(stream) ?? 0n))
+    .map(({ stream, sequence }) => `${stream}-${sequence}`)
+    .join(',');
+}
+
+function parseState(text: string): { stream: string; sequence: bigint }[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => {
+      const at = part.lastIndexOf('-');
+      return { stream: part.slice(0, at), sequence: BigInt(part.slice(at + 1)) };
+    });
+}

@@ -1,0 +1,95 @@
+import type { Flavor } from '../topology/snapshot.ts';
+
+/** What distinguishes one server of a lab from the next. */
+export interface ServerPlace {
+  /** `server_id`: 1 for db1. */
+  readonly serverNumber: number;
+  readonly port: number;
+  /** The address that the server listens on: loopback, or any inside a container. */
+  readonly bindAddress: string;
+  /** What it calls itself towards its source. */
+  readonly reportHost: string;
+  readonly reportPort: number;
+  readonly dataDir: string;
+  readonly socketPath: string;
+  readonly pidPath: string;
+  readonly logPath: string;
+}
+
+/**
+ * The command line of a replicating server. Each one starts read-only, whatever it was before: the
+ * lab opens the primary when it knows that it is the primary.
+ */
+export function serverOptions(flavor: Flavor, place: ServerPlace, semiSync: boolean): string[] {
+  return [
+    `--datadir=${place.dataDir}`,
+    `--socket=${place.socketPath}`,
+    `--pid-file=${place.pidPath}`,
+    `--log-error=${place.logPath}`,
+    `--port=${place.port}`,
+    `--bind-address=${place.bindAddress}`,
+    `--server-id=${place.serverNumber}`,
+    `--report-host=${place.reportHost}`,
+    `--report-port=${place.reportPort}`,
+    ...COMMON,
+    ...(flavor === 'mysql' ? MYSQL : MARIADB),
+    ...(semiSync ? SEMI_SYNC[flavor] : []),
+    // A server started by root refuses to run unless told that this is meant.
+    ...(process.getuid?.() === 0 ? ['--user=root'] : []),
+  ];
+}
+
+const COMMON = [
+  '--log-bin=binlog',
+  '--relay-log=relay',
+  '--relay-log-recovery=ON',
+  '--binlog-format=ROW',
+  '--read-only=ON',
+  '--skip-name-resolve',
+  '--local-infile=ON',
+  '--secure-file-priv=',
+  '--log-bin-trust-function-creators=ON',
+  '--max-connections=2000',
+  '--back-log=500',
+  '--performance-schema=ON',
+  '--innodb-buffer-pool-size=128M',
+  // The log is written at each commit and flushed to the disk by the system later: a killed server
+  // loses nothing, a machine that loses power may lose a second. For throw-away data.
+  '--innodb-flush-log-at-trx-commit=2',
+  '--sync-binlog=0',
+];
+
+const MYSQL = [
+  '--gtid-mode=ON',
+  '--enforce-gtid-consistency=ON',
+  '--super-read-only=ON',
+  '--replica-parallel-workers=4',
+  '--replica-preserve-commit-order=ON',
+  '--replica-net-timeout=10',
+  '--mysqlx=OFF',
+  '--table-open-cache=1000',
+];
+
+const MARIADB = [
+  '--gtid-strict-mode=ON',
+  '--log-slave-updates=ON',
+  '--slave-parallel-threads=4',
+  '--slave-parallel-mode=optimistic',
+  '--slave-net-timeout=10',
+  '--character-set-server=utf8mb4',
+  '--innodb-log-file-size=64M',
+];
+
+/** Both halves on every server: after a promotion the roles have changed, the options have not. */
+const SEMI_SYNC: Record<Flavor, readonly string[]> = {
+  mysql: [
+    '--plugin-load-add=semisync_source.so;semisync_replica.so',
+    '--rpl-semi-sync-source-enabled=ON',
+    '--rpl-semi-sync-replica-enabled=ON',
+  ],
+  mariadb: [
+    '--rpl-semi-sync-master-enabled=ON',
+    '--rpl-semi-sync-slave-enabled=ON',
+    '--rpl-semi-sync-master-wait-point=AFTER_SYNC',
+  ],
+};
