@@ -1,5 +1,5 @@
 import { assertNever } from '../lib/errors.ts';
-import type { StatementClass } from '../sql/classify.ts';
+import type { StatementClass } from '../sql/classification.ts';
 
 /** Where a statement goes. */
 export type RouteTarget =
