@@ -71,15 +71,3 @@ export const HOLD_OUTCOMES = [
   'shutdown', // the proxy is stopping
 ] as const;
 export type HoldOutcome = (typeof HOLD_OUTCOMES)[number];
-
-/** Why a statement went where it went. */
-export const ROUTE_REASONS = [
-  'read', // a read that a replica may take
-  'write', // changes data or may
-  'unknown', // not known to be a read
-  'in-transaction', // where its transaction runs
-  'autocommit-off', // the first statement of an implicit transaction
-  'pinned', // the session holds state on one server
-  'same-server', // asks about the statement before it
-] as const;
-export type RouteReasonLabel = (typeof ROUTE_REASONS)[number];

@@ -1,11 +1,10 @@
 import type { Registry } from 'prom-client';
 import type { ServerId } from '../lib/ids.ts';
+import { ROUTE_REASONS, type RouteReason } from '../routing/route.ts';
 import { samplesOf } from './client-metrics.ts';
 import {
   FALLBACK_REASONS,
   type FallbackReason,
-  ROUTE_REASONS,
-  type RouteReasonLabel,
   SERVING_ROLES,
   type ServingRole,
   STATEMENT_CLASSES,
@@ -28,7 +27,7 @@ export class ServerStatements {
 /** Where statements went, why, and how long they took. */
 export class StatementMetrics {
   /** Why each statement went where it went. */
-  readonly routes = new ClosedCounter<RouteReasonLabel>(ROUTE_REASONS);
+  readonly routes = new ClosedCounter<RouteReason>(ROUTE_REASONS);
   /** Reads that a replica could have taken, but the primary ran. */
   readonly fallbacks = new ClosedCounter<FallbackReason>(FALLBACK_REASONS);
   /** From the statement's last byte in to its reply's last byte out. */
