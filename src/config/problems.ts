@@ -8,7 +8,7 @@ const MAX_SHOWN = 60;
 const SECRET_KEYS = new Set(['password']);
 
 /** `servers[1].port`; the empty path is the file itself. */
-export function pathText(path: readonly PropertyKey[]): string {
+function pathText(path: readonly PropertyKey[]): string {
   if (path.length === 0) return '(top level)';
   return path
     .map((part, index) => {
@@ -77,7 +77,7 @@ function found(path: readonly PropertyKey[], input: unknown): string {
 }
 
 /** The known word that is at most a third of the word's letters away, or null. */
-export function nearest(word: string, known: readonly string[]): string | null {
+function nearest(word: string, known: readonly string[]): string | null {
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: string | null = null;
   let bestDistance = limit + 1;

@@ -1,7 +1,7 @@
 import { type ErrorSource, LagwiseError } from './errors.ts';
 
 /** How loudly a failure is logged. `debug` is the ordinary end of things. */
-export type ErrorLogLevel = 'debug' | 'info' | 'warn' | 'error';
+type ErrorLogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
  * What follows from an error's source. The source itself is the metric label: it is a closed set

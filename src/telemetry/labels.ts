@@ -59,8 +59,7 @@ export const FALLBACK_REASONS = [
 export type FallbackReason = (typeof FALLBACK_REASONS)[number];
 
 /** What one of our connections to a server is doing. */
-export const BACKEND_STATES = ['connecting', 'idle', 'leased'] as const;
-export type BackendState = (typeof BACKEND_STATES)[number];
+export type BackendState = 'connecting' | 'idle' | 'leased';
 
 /** How the wait of a held write ended. */
 export const HOLD_OUTCOMES = [

@@ -3,7 +3,7 @@ import type { Logger } from '../lib/logger.ts';
 import { safeFields } from './log-fields.ts';
 
 /** Least severe first. */
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A logger and what its owner needs besides. */
