@@ -8,7 +8,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ['lib'],
   ['wire', 'auth', 'sql', 'gtid', 'config'],
   ['routing', 'topology'],
-  ['net', 'pool', 'monitor', 'failover', 'coordination', 'telemetry', 'lab'],
+  ['net', 'telemetry'],
+  ['pool', 'monitor', 'failover', 'coordination', 'lab'],
   ['session'],
   ['cli', 'admin', 'app', 'main'],
 ];

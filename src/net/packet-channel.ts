@@ -70,6 +70,12 @@ export class PacketChannel implements ByteSink {
     this.stream.write(framed);
   }
 
+  /** Goes on over another stream: the same connection after a TLS handshake. */
+  moveTo(stream: ByteStream): void {
+    this.stream = stream;
+    stream.setSink(this);
+  }
+
   /** Ends the dialogue: the caller sets its own sink next. Returns bytes read too far. */
   detach(): Buffer {
     clearTimeout(this.timer);

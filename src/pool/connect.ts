@@ -1,0 +1,189 @@
+import { backendThreadId } from '../lib/ids.ts';
+import { LagwiseError } from '../lib/errors.ts';
+import { SocketStream } from '../net/byte-stream.ts';
+import { dial } from '../net/dial.ts';
+import { PacketChannel } from '../net/packet-channel.ts';
+import { dialTls, type ServerTlsMode } from '../net/tls.ts';
+import type { ServerView } from '../topology/snapshot.ts';
+import { CAP, has, union, without } from '../wire/capability.ts';
+import { decodeErr, ERR } from '../wire/packets/err.ts';
+import { decodeHandshakeV10, type HandshakeV10 } from '../wire/packets/handshake-v10.ts';
+import { encodeHandshakeResponse } from '../wire/packets/handshake-response.ts';
+import { decodeOk } from '../wire/packets/ok.ts';
+import { encodeQuery } from '../wire/packets/query.ts';
+import { encodeSslRequest } from '../wire/packets/ssl-request.ts';
+import { answerChallenges, firstAnswer } from './backend-auth.ts';
+import { missingCaps, wantedCaps } from './backend-caps.ts';
+import type { BackendParts } from './backend-connection.ts';
+import type { Identity } from './identity.ts';
+import { ServerRefusedError } from './server-refused-error.ts';
+
+/** Longest packet of a server's login; errors and challenges are far shorter. */
+const MAX_LOGIN_REPLY_BYTES = 64 * 1024;
+const MAX_PACKET_BYTES = 1 << 30;
+
+export interface ConnectOptions {
+  readonly timeoutMs: number;
+  readonly tls: { readonly mode: ServerTlsMode; readonly ca: Buffer | null };
+}
+
+/** What a login gave: everything of a connection that the pool does not add itself. */
+export type Connected = Omit<BackendParts, 'load' | 'statements'>;
+
+/**
+ * Opens a connection to a server and logs in, in the manual's order: greeting, TLS, response,
+ * challenges, OK; then turns the session trackers on.
+ * @throws ServerRefusedError when the server says no; LagwiseError when it cannot be reached
+ */
+export async function connectBackend(
+  server: ServerView,
+  identity: Identity,
+  options: ConnectOptions,
+): Promise<Connected> {
+  const started = performance.now();
+  const socket = await dial(server.host, server.port, options.timeoutMs);
+  const left = Math.max(1, options.timeoutMs - (performance.now() - started));
+  const channel = new PacketChannel(
+    new SocketStream(socket),
+    {
+      network: 'backend-network',
+      protocol: 'backend-protocol',
+      timeout: 'backend-connect',
+      peer: `server ${server.id}`,
+    },
+    { deadlineMs: left, maxPacketBytes: MAX_LOGIN_REPLY_BYTES },
+  );
+  try {
+    return await login(channel, server, identity, options);
+  } catch (error) {
+    channel.stream.destroy();
+    throw error;
+  } finally {
+    channel.detach();
+  }
+}
+
+async function login(
+  channel: PacketChannel,
+  server: ServerView,
+  identity: Identity,
+  options: ConnectOptions,
+): Promise<Connected> {
+  const greeting = await readGreeting(channel, server);
+  const caps = negotiate(server, identity, greeting);
+  const secured = await upgrade(channel, server, greeting, { caps, identity, options });
+  const first = firstAnswer(greeting.pluginName, identity.password, greeting.nonce);
+  channel.send(
+    encodeHandshakeResponse(
+      {
+        caps: secured ? union(caps, CAP.SSL) : caps,
+        extendedCaps: 0,
+        maxPacketBytes: MAX_PACKET_BYTES,
+        collationId: identity.collationId,
+        user: identity.user,
+        authResponse: first.response,
+        database: identity.schema,
+        pluginName: first.plugin,
+        attributes: identity.attributes,
+        zstdLevel: null,
+      },
+      channel.nextSeq,
+    ),
+  );
+  const okPayload = await answerChallenges(channel, server.id, {
+    password: identity.password,
+    nonce: greeting.nonce,
+    plugin: first.plugin,
+    secured,
+  });
+  const ok = decodeOk(okPayload, caps);
+  await turnTrackersOn(channel, server, caps, greeting);
+  return {
+    server,
+    stream: channel.stream,
+    caps,
+    threadId: backendThreadId(greeting.threadId),
+    status: ok.status,
+  };
+}
+
+async function readGreeting(channel: PacketChannel, server: ServerView): Promise<HandshakeV10> {
+  const { payload } = await channel.read();
+  if (payload[0] === ERR) throw new ServerRefusedError(server.id, decodeErr(payload));
+  return decodeHandshakeV10(payload);
+}
+
+function negotiate(server: ServerView, identity: Identity, greeting: HandshakeV10): number {
+  const wanted = wantedCaps(identity.caps, {
+    schema: identity.schema !== null,
+    attributes: identity.attributes !== null,
+  });
+  if (missingCaps(wanted, greeting.caps) !== 0) {
+    throw new LagwiseError(
+      'backend-protocol',
+      `Server ${server.id} (${greeting.serverVersion}) lacks protocol features that the client was offered: run servers of one version behind one proxy`,
+    );
+  }
+  // PLUGIN_AUTH_LENENC_DATA and the like: only what this server has.
+  return (wanted & greeting.caps) >>> 0;
+}
+
+/** Goes over to TLS where configured. Returns whether the connection is encrypted. */
+async function upgrade(
+  channel: PacketChannel,
+  server: ServerView,
+  greeting: HandshakeV10,
+  login: { caps: number; identity: Identity; options: ConnectOptions },
+): Promise<boolean> {
+  const { mode, ca } = login.options.tls;
+  if (mode === 'off') return false;
+  if (!has(greeting.caps, CAP.SSL)) {
+    if (mode === 'preferred') return false;
+    throw new LagwiseError(
+      'backend-connect',
+      `Server ${server.id} offers no TLS, but serverTls.mode is "${mode}": give the server a certificate, or set the mode to "preferred"`,
+    );
+  }
+  channel.send(
+    encodeSslRequest(
+      {
+        caps: union(without(login.caps, CAP.CONNECT_WITH_DB), CAP.SSL),
+        extendedCaps: 0,
+        maxPacketBytes: MAX_PACKET_BYTES,
+        collationId: login.identity.collationId,
+      },
+      channel.nextSeq,
+    ),
+  );
+  // The server sends nothing between its greeting and its part of the TLS handshake.
+  const socket = (channel.stream as SocketStream).release(Buffer.alloc(0));
+  const secured = await dialTls(socket, { mode, ca, host: server.host }, login.options.timeoutMs);
+  channel.moveTo(new SocketStream(secured));
+  channel.nextSeq += 1;
+  return true;
+}
+
+/** Asks for the trackers that this proxy reads; old servers without them are left as they are. */
+async function turnTrackersOn(
+  channel: PacketChannel,
+  server: ServerView,
+  caps: number,
+  greeting: HandshakeV10,
+): Promise<void> {
+  if (!has(caps, CAP.SESSION_TRACK)) return;
+  channel.send(encodeQuery(TRACKER_STATEMENT, caps));
+  const { payload } = await channel.read();
+  if (payload[0] === ERR) {
+    const refused = decodeErr(payload);
+    // ER_MUST_CHANGE_PASSWORD: in that sandbox only the client's ALTER USER is allowed.
+    if (refused.code === 1820) return;
+    throw new LagwiseError(
+      'backend-protocol',
+      `Server ${server.id} (${greeting.serverVersion}) refused session tracking: ${refused.message}`,
+    );
+  }
+}
+
+/** What the proxy needs to know of a session; the same words on MySQL and MariaDB. */
+export const TRACKER_STATEMENT =
+  "SET SESSION session_track_system_variables='*', session_track_schema=1, session_track_state_change=1";

@@ -1,0 +1,228 @@
+import type { ByteSink, ByteStream } from '../net/byte-stream.ts';
+import { FrameWalker, UNTIL } from './frame-walker.ts';
+
+/** What {@link ClientInput} finds in a client's bytes. */
+export interface CommandHandler {
+  /** A whole command, header included, stands in `bytes[start, end)`. */
+  onCommand(bytes: Buffer, start: number, end: number): void;
+  /**
+   * The first bytes (header and at least `LONG_HEAD_BYTES` of payload) of a command that is too
+   * long to be held. More follows by `onLongPart` as soon as the handler calls `streamLong`.
+   */
+  onLongCommand(head: Buffer): void;
+  /** More of a long command, or of a file; `last` with its end. False: wait for `resume`. */
+  onPart(part: Buffer, last: boolean): boolean;
+  /** Bytes in raw mode. */
+  onRaw(chunk: Buffer): void;
+  onClientDrain(): void;
+  onClientClose(error: Error | null): void;
+  /** The client broke the protocol. */
+  onClientMalformed(why: string): void;
+}
+
+const MODE = { READY: 0, BLOCKED: 1, LONG: 2, FILE: 3, RAW: 4, CLOSED: 5 } as const;
+type Mode = (typeof MODE)[keyof typeof MODE];
+
+const HEADER_BYTES = 4;
+/** Header and command byte. */
+const MIN_COMMAND_BYTES = 5;
+/** Of a long command so much is there at least: enough for a statement id. */
+export const LONG_HEAD_BYTES = 16;
+/** What a client may send ahead of answers before its socket is paused. */
+const MAX_AHEAD_BYTES = 1 << 20;
+
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * Cuts a client's bytes into commands and hands them over one at a time. It holds at most one
+ * gathered command and what arrived before the socket could be paused; commands over `gatherMax`,
+ * and files, pass through in pieces.
+ */
+export class ClientInput implements ByteSink {
+  private readonly stream: ByteStream;
+  private readonly handler: CommandHandler;
+  private readonly gatherMaxBytes: number;
+  private readonly walker = new FrameWalker();
+  private mode: Mode = MODE.BLOCKED;
+  /** Bytes not handed over yet. */
+  private rest: Buffer = EMPTY;
+  /** A command that comes in pieces, and how much of it is there. */
+  private gathered: Buffer = EMPTY;
+  private gatheredBytes = 0;
+  private consuming = false;
+
+  constructor(stream: ByteStream, handler: CommandHandler, gatherMaxBytes: number) {
+    this.stream = stream;
+    this.handler = handler;
+    this.gatherMaxBytes = gatherMaxBytes;
+  }
+
+  /** Sequence id that the server's answer to a long command or a file begins with. */
+  get seqAfterParts(): number {
+    return (this.walker.lastSeq + 1) & 0xff;
+  }
+
+  /** The command before is done: hands over the next one, now or when it comes. */
+  ready(): void {
+    if (this.mode === MODE.CLOSED) return;
+    this.mode = MODE.READY;
+    if (this.consuming) return;
+    this.consume();
+    this.stream.resume();
+  }
+
+  /** The long command's place is ready: hands over the rest of it. */
+  streamLong(head: Buffer): void {
+    this.walker.begin(UNTIL.SHORT_FRAME);
+    this.mode = MODE.LONG;
+    // The head itself was handed over already: the walker only has to count it.
+    this.walker.walk(head, 0);
+    this.resume();
+  }
+
+  /** The server asked for a file: hands it over until its end. */
+  streamFile(): void {
+    this.walker.begin(UNTIL.EMPTY_FRAME);
+    this.mode = MODE.FILE;
+    this.resume();
+  }
+
+  /** From now on bytes are the handler's as they come. */
+  streamRaw(): void {
+    this.mode = MODE.RAW;
+    this.resume();
+  }
+
+  /** The handler can take parts again. */
+  resume(): void {
+    if (!this.consuming) this.consume();
+    this.stream.resume();
+  }
+
+  /** Nothing more is wanted. */
+  close(): void {
+    this.mode = MODE.CLOSED;
+    this.rest = EMPTY;
+    this.gathered = EMPTY;
+    this.gatheredBytes = 0;
+  }
+
+  /** Gives back what was read too far, for another login on this connection. */
+  takeRest(): Buffer {
+    const rest = this.rest;
+    this.rest = EMPTY;
+    return rest;
+  }
+
+  onBytes(chunk: Buffer): void {
+    if (this.mode === MODE.CLOSED) return;
+    if (this.gatheredBytes > 0) this.gatherMore(chunk, 0);
+    else if (this.rest.length === 0) this.rest = chunk;
+    else this.rest = Buffer.concat([this.rest, chunk]);
+    if (this.mode === MODE.BLOCKED) {
+      this.stream.pause();
+      if (this.rest.length > MAX_AHEAD_BYTES) {
+        this.handler.onClientMalformed('it sends on without waiting for answers');
+      }
+      return;
+    }
+    if (!this.consuming) this.consume();
+  }
+
+  onDrain(): void {
+    this.handler.onClientDrain();
+  }
+
+  onClose(error: Error | null): void {
+    this.handler.onClientClose(error);
+  }
+
+  private consume(): void {
+    this.consuming = true;
+    while (this.rest.length > 0 && this.step());
+    this.consuming = false;
+  }
+
+  /** Hands over one thing from `rest`. Returns whether to go on. */
+  private step(): boolean {
+    switch (this.mode) {
+      case MODE.READY:
+        return this.command();
+      case MODE.LONG:
+      case MODE.FILE:
+        return this.part();
+      case MODE.RAW: {
+        const chunk = this.rest;
+        this.rest = EMPTY;
+        this.handler.onRaw(chunk);
+        return true;
+      }
+      case MODE.BLOCKED:
+      case MODE.CLOSED:
+        return false;
+    }
+  }
+
+  private command(): boolean {
+    const bytes = this.rest;
+    if (bytes.length < MIN_COMMAND_BYTES) return false;
+    const total =
+      ((bytes[0] as number) | ((bytes[1] as number) << 8) | ((bytes[2] as number) << 16)) +
+      HEADER_BYTES;
+    if (total < MIN_COMMAND_BYTES) {
+      this.handler.onClientMalformed('it sent an empty command');
+      return false;
+    }
+    if (bytes[3] !== 0) {
+      this.handler.onClientMalformed(`a command begins with sequence id ${bytes[3]}, not 0`);
+      return false;
+    }
+    if (total > this.gatherMaxBytes) {
+      if (bytes.length < LONG_HEAD_BYTES) return false;
+      return this.longCommand(bytes, total);
+    }
+    if (bytes.length < total) {
+      this.rest = EMPTY;
+      this.gathered = Buffer.allocUnsafe(total);
+      this.gatherMore(bytes, 0);
+      return false;
+    }
+    this.rest = bytes.length === total ? EMPTY : bytes.subarray(total);
+    this.mode = MODE.BLOCKED;
+    this.handler.onCommand(bytes, 0, total);
+    return true;
+  }
+
+  private longCommand(bytes: Buffer, total: number): boolean {
+    const head = bytes.length > total ? bytes.subarray(0, LONG_HEAD_BYTES) : bytes;
+    this.rest = bytes.length === head.length ? EMPTY : bytes.subarray(head.length);
+    this.mode = MODE.BLOCKED;
+    this.handler.onLongCommand(head);
+    return true;
+  }
+
+  private part(): boolean {
+    const bytes = this.rest;
+    const end = this.walker.walk(bytes, 0);
+    this.rest = end === -1 || end === bytes.length ? EMPTY : bytes.subarray(end);
+    if (end !== -1) this.mode = MODE.BLOCKED;
+    const part = end === -1 || end === bytes.length ? bytes : bytes.subarray(0, end);
+    if (this.handler.onPart(part, end !== -1)) return true;
+    this.stream.pause();
+    return false;
+  }
+
+  private gatherMore(chunk: Buffer, from: number): void {
+    const copied = chunk.copy(this.gathered, this.gatheredBytes, from);
+    this.gatheredBytes += copied;
+    if (this.gatheredBytes < this.gathered.length) return;
+    const whole = this.gathered;
+    this.gathered = EMPTY;
+    this.gatheredBytes = 0;
+    // What follows in the chunk is behind the command: both together would have to be copied.
+    const behind = chunk.subarray(from + copied);
+    this.mode = MODE.BLOCKED;
+    this.rest = behind;
+    this.handler.onCommand(whole, 0, whole.length);
+  }
+}

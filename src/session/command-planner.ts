@@ -1,0 +1,238 @@
+import { LagwiseError } from '../lib/errors.ts';
+import { route } from '../routing/route.ts';
+import { EFFECT, type Classification, type ClassifyContext } from '../sql/classification.ts';
+import { COM } from '../wire/command.ts';
+import { queryTextOffset } from '../wire/packets/query.ts';
+import { REPLY } from '../wire/reply-kinds.ts';
+import { HEADER_BYTES } from '../wire/writer.ts';
+import type { Command } from './command.ts';
+import { MAX_STATEMENTS, type PreparedStatements } from './prepared-statements.ts';
+import type { SessionState } from './session-state.ts';
+
+/** What is to be done with a command. */
+export const PLAN = {
+  /** Send it where `command.target` says and await its reply. */
+  SEND: 0,
+  /** Send it to the server of its statement; no reply will come. */
+  LONG_DATA: 1,
+  CLOSE_STATEMENT: 2,
+  QUIT: 3,
+  KILL: 4,
+  CHANGE_USER: 5,
+  RESET_CONNECTION: 6,
+  /** The primary's binary log: bytes pass both ways from now on. */
+  REPLICATION: 7,
+  /** No such command: the server's own words. */
+  UNKNOWN_COMMAND: 8,
+  /** The statement id is not one of this session's. */
+  UNKNOWN_STATEMENT: 9,
+  /** A statement that is bound to a server which is gone. */
+  STATEMENT_LOST: 10,
+} as const;
+export type Plan = (typeof PLAN)[keyof typeof PLAN];
+
+/** The part of the classifier that the session uses. */
+export interface StatementClassifier {
+  classify(bytes: Buffer, start: number, end: number, context: ClassifyContext): Classification;
+}
+
+const BODY_AT = HEADER_BYTES + 1;
+
+/**
+ * Reads a command: what kind of reply it has, what it does, where it should go. Touches no socket.
+ * It is also the `RouteInput` of its own routing decision, so that a decision allocates nothing.
+ */
+export class CommandPlanner {
+  /** Of a KILL: the connection to kill, null where it is no plain number. */
+  killTarget: number | null = null;
+  killQueryOnly = false;
+  private readonly state: SessionState;
+  private readonly prepared: PreparedStatements;
+  private readonly classifier: StatementClassifier;
+  private readonly context: ClassifyContext;
+  private readonly caps: number;
+  private command: Command;
+
+  constructor(options: {
+    state: SessionState;
+    prepared: PreparedStatements;
+    classifier: StatementClassifier;
+    context: ClassifyContext;
+    caps: number;
+    command: Command;
+  }) {
+    this.state = options.state;
+    this.prepared = options.prepared;
+    this.classifier = options.classifier;
+    this.context = options.context;
+    this.caps = options.caps;
+    this.command = options.command;
+  }
+
+  get cls() {
+    return this.command.cls;
+  }
+  get startsReadOnlyTransaction(): boolean {
+    return (this.command.effects & EFFECT.STARTS_READ_ONLY_TRANSACTION) !== 0;
+  }
+  get inTransaction(): boolean {
+    return this.state.inTransaction;
+  }
+  get readOnlyTransaction(): boolean {
+    return this.state.readOnlyTransaction;
+  }
+  get autocommit(): boolean {
+    return this.state.autocommit;
+  }
+  get serializable(): boolean {
+    return this.state.serializable;
+  }
+  get pinned(): boolean {
+    return this.state.pins !== 0;
+  }
+
+  /** Fills in `command` from its packet. */
+  plan(command: Command): Plan {
+    switch (command.com) {
+      case COM.QUERY:
+        return this.planQuery(command);
+      case COM.STMT_EXECUTE:
+        return this.planOnStatement(command, REPLY.RESULT);
+      case COM.STMT_PREPARE:
+        return this.planPrepare(command);
+      case COM.STMT_FETCH:
+        return this.planOnStatement(command, REPLY.ROWS);
+      case COM.STMT_RESET:
+        return this.planOnStatement(command, REPLY.SIMPLE);
+      case COM.STMT_SEND_LONG_DATA:
+        return this.planOnStatement(command, REPLY.SIMPLE) === PLAN.SEND
+          ? PLAN.LONG_DATA
+          : // The protocol has no answer to this command, not even an error.
+            PLAN.CLOSE_STATEMENT;
+      case COM.STMT_CLOSE:
+        command.statement = this.statementOf(command);
+        return PLAN.CLOSE_STATEMENT;
+      default:
+        return this.planOther(command);
+    }
+  }
+
+  /** A command too long to be held: where it goes cannot depend on its text. */
+  planLong(command: Command): Plan {
+    command.isLong = true;
+    command.reply = REPLY.RESULT;
+    command.cls = 'unknown';
+    switch (command.com) {
+      case COM.QUERY:
+        command.effects = EFFECT.OPAQUE;
+        this.setRoute(command);
+        return PLAN.SEND;
+      case COM.STMT_EXECUTE:
+      case COM.STMT_SEND_LONG_DATA: {
+        const plan = this.plan(command);
+        if (plan === PLAN.SEND && command.statement?.boundTo === null) command.target = 'primary';
+        return plan;
+      }
+      default:
+        return PLAN.UNKNOWN_COMMAND;
+    }
+  }
+
+  private planQuery(command: Command): Plan {
+    const { bytes } = command;
+    const textAt = queryTextOffset(bytes, HEADER_BYTES, bytes.length, this.caps);
+    const found = this.classifier.classify(bytes, textAt, bytes.length, this.context);
+    command.reply = REPLY.RESULT;
+    command.cls = found.cls;
+    command.effects = found.effects;
+    if (found.reason === 'kill') {
+      this.killTarget = found.killTarget;
+      this.killQueryOnly = found.killQueryOnly;
+      return PLAN.KILL;
+    }
+    this.setRoute(command);
+    return PLAN.SEND;
+  }
+
+  private planPrepare(command: Command): Plan {
+    if (this.prepared.size >= MAX_STATEMENTS) {
+      throw new LagwiseError(
+        'limit',
+        `This session has ${MAX_STATEMENTS} prepared statements: close those that are not used`,
+      );
+    }
+    const { bytes } = command;
+    const found = this.classifier.classify(bytes, BODY_AT, bytes.length, this.context);
+    command.reply = REPLY.PREPARE;
+    command.cls = found.cls;
+    // Preparing runs nothing: the effects are those of each execution.
+    command.effects = 0;
+    command.statement = this.prepared.create(Buffer.from(bytes), found.cls, found.effects);
+    this.setRoute(command);
+    return PLAN.SEND;
+  }
+
+  private planOnStatement(command: Command, reply: Command['reply']): Plan {
+    const statement = this.statementOf(command);
+    if (statement === null) return PLAN.UNKNOWN_STATEMENT;
+    command.statement = statement;
+    command.reply = reply;
+    command.cls = statement.cls;
+    command.effects = command.com === COM.STMT_EXECUTE ? statement.effects : 0;
+    this.setRoute(command);
+    if (command.com === COM.STMT_FETCH && statement.boundTo === null) return PLAN.STATEMENT_LOST;
+    return PLAN.SEND;
+  }
+
+  private statementOf(command: Command) {
+    if (command.bytes.length < BODY_AT + 4) return null;
+    return this.prepared.get(command.bytes.readUInt32LE(BODY_AT)) ?? null;
+  }
+
+  private planOther(command: Command): Plan {
+    command.cls = 'session';
+    switch (command.com) {
+      case COM.QUIT:
+        return PLAN.QUIT;
+      case COM.CHANGE_USER:
+        return PLAN.CHANGE_USER;
+      case COM.RESET_CONNECTION:
+        return PLAN.RESET_CONNECTION;
+      case COM.PROCESS_KILL:
+        this.killTarget =
+          command.bytes.length >= BODY_AT + 4 ? command.bytes.readUInt32LE(BODY_AT) : null;
+        this.killQueryOnly = false;
+        return PLAN.KILL;
+      case COM.BINLOG_DUMP:
+      case COM.BINLOG_DUMP_GTID:
+        return PLAN.REPLICATION;
+      case COM.REGISTER_SLAVE:
+      case COM.DEBUG:
+        command.cls = 'write';
+        break;
+      case COM.INIT_DB:
+      case COM.PING:
+      case COM.SET_OPTION:
+        break;
+      case COM.STATISTICS:
+        command.reply = REPLY.TEXT;
+        break;
+      case COM.FIELD_LIST:
+        command.cls = 'unknown';
+        command.reply = REPLY.FIELDS;
+        break;
+      default:
+        return PLAN.UNKNOWN_COMMAND;
+    }
+    this.setRoute(command);
+    return PLAN.SEND;
+  }
+
+  private setRoute(command: Command): void {
+    this.command = command;
+    const { target, reason } = route(this);
+    command.target = target;
+    command.reason = reason;
+    command.inTransaction = this.state.inTransaction;
+  }
+}

@@ -1,0 +1,75 @@
+import type { ServerId } from '../lib/ids.ts';
+import type { RouteReason, RouteTarget } from '../routing/route.ts';
+import type { StatementClass } from '../sql/classification.ts';
+import type { ReplyKind } from '../wire/reply-kinds.ts';
+import { REPLY } from '../wire/reply-kinds.ts';
+import type { PreparedStatement } from './prepared-statements.ts';
+
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * The command that a session works on. One object a session, filled anew for each command, so that
+ * a command costs no allocation.
+ */
+export class Command {
+  /** Command byte. */
+  com = 0;
+  /** The whole packet, header included; of a long command only its head. */
+  bytes: Buffer = EMPTY;
+  /** It is too long to be held: its bytes pass through, and it cannot be sent again. */
+  isLong = false;
+  reply: ReplyKind = REPLY.SIMPLE;
+  cls: StatementClass = 'unknown';
+  effects = 0;
+  target: RouteTarget = 'primary';
+  reason: RouteReason = 'unknown';
+  /** The prepared statement that it prepares, runs or closes. */
+  statement: PreparedStatement | null = null;
+  /** When its last byte came (monotonic ms). */
+  startedAtMs = 0;
+  /** Bytes of its answer have gone to the client. */
+  answered = false;
+  /** It was in a transaction when it was sent. */
+  inTransaction = false;
+  /** Servers that failed it so far; null while none did. */
+  tried: Set<ServerId> | null = null;
+  /** Sequence id of an answer that the proxy makes itself. */
+  replySeq = 1;
+
+  begin(com: number, bytes: Buffer, startedAtMs: number): void {
+    this.com = com;
+    this.bytes = bytes;
+    this.isLong = false;
+    this.reply = REPLY.SIMPLE;
+    this.cls = 'unknown';
+    this.effects = 0;
+    this.target = 'primary';
+    this.reason = 'unknown';
+    this.statement = null;
+    this.startedAtMs = startedAtMs;
+    this.answered = false;
+    this.inTransaction = false;
+    this.tried = null;
+    this.replySeq = 1;
+  }
+
+  /**
+   * Whether it may be sent again though a server may have run it: a read outside of a transaction
+   * of whose answer the client has had no byte.
+   */
+  get isRepeatable(): boolean {
+    return this.cls === 'read' && !this.inTransaction && !this.answered && !this.isLong;
+  }
+
+  excludeServer(id: ServerId): void {
+    this.tried ??= new Set();
+    this.tried.add(id);
+  }
+
+  /** Lets go of the packet, which may be large. */
+  end(): void {
+    this.bytes = EMPTY;
+    this.statement = null;
+    this.tried = null;
+  }
+}

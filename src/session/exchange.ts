@@ -1,0 +1,204 @@
+import type { ByteStream } from '../net/byte-stream.ts';
+import type { BackendConnection, BackendUser } from '../pool/backend-connection.ts';
+import type { Traffic } from '../telemetry/plain-counters.ts';
+import { CAP, has } from '../wire/capability.ts';
+import { decodeOk, encodeOk, OK_AFTER_ROWS } from '../wire/packets/ok.ts';
+import { MalformedPacketError } from '../wire/malformed.ts';
+import { STEP } from '../wire/reply-kinds.ts';
+import { ReplyTracker } from '../wire/reply-tracker.ts';
+import { HEADER_BYTES } from '../wire/writer.ts';
+import type { Command } from './command.ts';
+
+/** What an {@link Exchange} reports. */
+export interface ExchangeOwner {
+  /** An OK packet carries this session state. */
+  onSessionState(connection: BackendConnection, sessionState: Buffer): void;
+  /**
+   * The reply is an error, wholly in hand, and the client has had nothing: true to keep it from
+   * the client because the command will be run elsewhere.
+   */
+  onErrorReply(connection: BackendConnection, errno: number): boolean;
+  /** The server asks for a file. */
+  onFileRequest(): void;
+  /** The reply has ended and was sent on (or, after `onErrorReply` said so, dropped). */
+  onReplyEnd(connection: BackendConnection, dropped: boolean): void;
+  /** The connection ended before the reply did, or sent what is no reply. */
+  onExchangeLost(connection: BackendConnection, why: string): void;
+  /** A connection of the session ended while nothing was asked of it. */
+  onIdleLost(connection: BackendConnection): void;
+  /** A server can take more of what the client sends. */
+  onServerDrain(): void;
+}
+
+/**
+ * One command's way to a server and its reply's way back: forwards bytes as they come, follows the
+ * reply, keeps a slow client from filling memory. The hot path: one call for each chunk.
+ */
+export class Exchange implements BackendUser {
+  readonly tracker = new ReplyTracker();
+  private readonly client: ByteStream;
+  private readonly command: Command;
+  private readonly owner: ExchangeOwner;
+  private readonly traffic: Traffic;
+  /** The client asked for session state: it gets the packets as they are. */
+  private readonly showsState: boolean;
+  private readonly clientCaps: number;
+  private connection: BackendConnection | null = null;
+
+  constructor(
+    owner: ExchangeOwner,
+    command: Command,
+    client: { stream: ByteStream; caps: number },
+    traffic: Traffic,
+  ) {
+    this.owner = owner;
+    this.command = command;
+    this.client = client.stream;
+    this.clientCaps = client.caps;
+    this.showsState = has(client.caps, CAP.SESSION_TRACK);
+    this.traffic = traffic;
+  }
+
+  /** The connection whose reply is awaited, null when none is. */
+  get current(): BackendConnection | null {
+    return this.connection;
+  }
+
+  /** Sends the command (or the head of a long one) and awaits its reply. */
+  start(connection: BackendConnection, bytes: Buffer): void {
+    this.connection = connection;
+    connection.busy = true;
+    connection.load.inFlight += 1;
+    this.tracker.begin(this.command.reply, connection.caps, true);
+    this.traffic.serverOutBytes += bytes.length;
+    connection.stream.write(bytes);
+  }
+
+  /** More of a long command or a file. False: wait for `onServerDrain`. */
+  sendMore(part: Buffer): boolean {
+    if (this.connection === null) return true;
+    this.traffic.serverOutBytes += part.length;
+    return this.connection.stream.write(part);
+  }
+
+  /** The client has taken what was sent. */
+  clientDrained(): void {
+    this.connection?.stream.resume();
+  }
+
+  /** Gives the reply up: whoever calls has dealt with the connection. */
+  abandon(): void {
+    this.connection = null;
+  }
+
+  onBackendBytes(connection: BackendConnection, chunk: Buffer): void {
+    if (connection !== this.connection) {
+      // A server that speaks unasked says that it closes.
+      connection.destroy();
+      this.owner.onIdleLost(connection);
+      return;
+    }
+    this.traffic.serverInBytes += chunk.length;
+    try {
+      this.follow(connection, chunk);
+    } catch (error) {
+      if (!(error instanceof MalformedPacketError)) throw error;
+      connection.destroy();
+      this.connection = null;
+      this.owner.onExchangeLost(connection, `sent a malformed reply (${error.message})`);
+    }
+  }
+
+  onBackendDrain(): void {
+    this.owner.onServerDrain();
+  }
+
+  onBackendClose(connection: BackendConnection, error: Error | null): void {
+    if (connection !== this.connection) {
+      this.owner.onIdleLost(connection);
+      return;
+    }
+    this.connection = null;
+    const why = error === null ? 'closed the connection' : `was lost (${error.message})`;
+    this.owner.onExchangeLost(connection, why);
+  }
+
+  private follow(connection: BackendConnection, chunk: Buffer): void {
+    const tracker = this.tracker;
+    let from = 0;
+    for (;;) {
+      const step = tracker.advance(chunk, from);
+      if (tracker.statementIdAt !== -1) this.renameStatement(connection);
+      if (tracker.facts.errno !== 0 && !this.command.answered && tracker.ended) {
+        if (this.owner.onErrorReply(connection, tracker.facts.errno)) {
+          this.end(connection, true);
+          return;
+        }
+      }
+      if (tracker.forwardTo > from) {
+        const whole = from === 0 && tracker.forwardTo === chunk.length;
+        this.forward(connection, whole ? chunk : chunk.subarray(from, tracker.forwardTo));
+      }
+      from = tracker.position;
+      switch (step) {
+        case STEP.MORE:
+          return;
+        case STEP.HELD:
+          this.forwardHeld(connection);
+          break;
+        case STEP.FILE:
+          tracker.fileSent();
+          this.owner.onFileRequest();
+          return;
+        case STEP.DONE:
+          if (from < chunk.length) throw new MalformedPacketError('Bytes follow the reply');
+          this.end(connection, false);
+          return;
+      }
+    }
+  }
+
+  private end(connection: BackendConnection, dropped: boolean): void {
+    this.connection = null;
+    connection.busy = false;
+    connection.load.inFlight -= 1;
+    this.owner.onReplyEnd(connection, dropped);
+  }
+
+  private forward(connection: BackendConnection, bytes: Buffer): void {
+    this.command.answered = true;
+    this.traffic.clientOutBytes += bytes.length;
+    if (!this.client.write(bytes)) connection.stream.pause();
+  }
+
+  private forwardHeld(connection: BackendConnection): void {
+    const packet = this.tracker.held;
+    if (!this.tracker.heldHasState) {
+      this.forward(connection, packet);
+      return;
+    }
+    const payload = packet.subarray(HEADER_BYTES);
+    const ok = decodeOk(payload, connection.caps);
+    if (ok.sessionState !== null) this.owner.onSessionState(connection, ok.sessionState);
+    if (this.showsState) {
+      this.forward(connection, packet);
+      return;
+    }
+    const plain = encodeOk({ ...ok, sessionState: null }, packet[3] as number, {
+      caps: this.clientCaps,
+      afterRows: payload[0] === OK_AFTER_ROWS,
+    });
+    this.forward(connection, plain);
+  }
+
+  /** The client knows a prepared statement by the proxy's id. */
+  private renameStatement(connection: BackendConnection): void {
+    const { statement } = this.command;
+    if (statement !== null) {
+      statement.preparedOn(connection, this.tracker.statementId);
+      statement.parameterCount = this.tracker.parameterCount;
+      this.tracker.statementIdIn.writeUInt32LE(statement.id, this.tracker.statementIdAt);
+    }
+    this.tracker.statementIdAt = -1;
+  }
+}

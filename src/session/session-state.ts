@@ -1,0 +1,166 @@
+import { EFFECT } from '../sql/classification.ts';
+import { STATUS } from '../wire/status.ts';
+import { decodeSessionState } from '../wire/packets/session-state.ts';
+
+/**
+ * State that lives on one server and cannot be carried to another: while there is any, all
+ * statements of the session stay on the server that has it.
+ */
+export const PIN = {
+  USER_VARIABLE: 1 << 0,
+  TEMPORARY_TABLE: 1 << 1,
+  LOCKED_TABLES: 1 << 2,
+  USER_LOCK: 1 << 3,
+  PREPARED_BY_TEXT: 1 << 4,
+  HANDLER: 1 << 5,
+  XA: 1 << 6,
+  FOUND_ROWS: 1 << 7,
+  ROLE: 1 << 8,
+  /** The server says that something changed which the text does not show. */
+  OPAQUE: 1 << 9,
+} as const;
+
+/** Effects that pin, whether the statement succeeds or not: a failed one may have done half. */
+const PINNING: readonly (readonly [effect: number, pin: number])[] = [
+  [EFFECT.SETS_USER_VARIABLE, PIN.USER_VARIABLE],
+  [EFFECT.CREATES_TEMPORARY_TABLE, PIN.TEMPORARY_TABLE],
+  [EFFECT.LOCKS_TABLES, PIN.LOCKED_TABLES],
+  [EFFECT.TAKES_USER_LOCK, PIN.USER_LOCK],
+  [EFFECT.PREPARES_STATEMENT, PIN.PREPARED_BY_TEXT],
+  [EFFECT.OPENS_HANDLER, PIN.HANDLER],
+  [EFFECT.XA, PIN.XA],
+  [EFFECT.SQL_CALC_FOUND_ROWS, PIN.FOUND_ROWS],
+];
+
+/**
+ * Effects that end a pin once the statement succeeded. Others (a temporary table dropped, one of
+ * several prepared statements deallocated) leave it unknown whether something is left: they do not.
+ */
+const UNPINNING: readonly (readonly [effect: number, pin: number])[] = [
+  [EFFECT.UNLOCKS_TABLES, PIN.LOCKED_TABLES],
+  [EFFECT.RELEASES_ALL_USER_LOCKS, PIN.USER_LOCK],
+];
+
+const ALL_PINNING = PINNING.reduce((all, [effect]) => all | effect, 0);
+const ALL_UNPINNING = UNPINNING.reduce((all, [effect]) => all | effect, 0);
+
+/** What the OK packets of one statement said of the session. */
+export interface ReportedState {
+  /** Something changed that no tracker names; pins if the text does not explain it. */
+  readonly opaqueChange: boolean;
+}
+
+/**
+ * What is known of a session's state on the servers: what can be carried over to another server
+ * (schema, system variables) and what cannot (pins). The server's own word, in the OK packets, is
+ * its source wherever the server speaks.
+ */
+export class SessionState {
+  /** Grows with each change of what can be carried over; connections remember theirs. */
+  version = 0;
+  schema: string | null;
+  /** Bits of `PIN`. */
+  pins = 0;
+  inTransaction = false;
+  readOnlyTransaction = false;
+  autocommit = true;
+  noBackslashEscapes = false;
+  /** COM_SET_OPTION: multi-statements switched on or off since login; null if never. */
+  multiStatements: boolean | null = null;
+  /** System variables that the session has set, by name, as the server reports them. */
+  readonly variables = new Map<string, string>();
+
+  constructor(schema: string | null, status: number) {
+    this.schema = schema;
+    this.noteStatus(status);
+  }
+
+  get ansiQuotes(): boolean {
+    return this.variables.get('sql_mode')?.includes('ANSI_QUOTES') === true;
+  }
+
+  get serializable(): boolean {
+    const level =
+      this.variables.get('transaction_isolation') ?? this.variables.get('tx_isolation') ?? '';
+    return level.startsWith('SERIALIZABLE');
+  }
+
+  /** Takes the status flags of an OK or EOF packet. */
+  noteStatus(status: number): void {
+    this.inTransaction = (status & STATUS.IN_TRANS) !== 0;
+    this.readOnlyTransaction = (status & STATUS.IN_TRANS_READONLY) !== 0;
+    this.autocommit = (status & STATUS.AUTOCOMMIT) !== 0;
+    this.noBackslashEscapes = (status & STATUS.NO_BACKSLASH_ESCAPES) !== 0;
+  }
+
+  /** Takes what a statement's text lets expect. */
+  noteEffects(effects: number, succeeded: boolean): void {
+    if ((effects & ALL_PINNING) !== 0) {
+      for (const [effect, pin] of PINNING) if ((effects & effect) !== 0) this.pins |= pin;
+    }
+    if (succeeded && (effects & ALL_UNPINNING) !== 0) {
+      for (const [effect, pin] of UNPINNING) if ((effects & effect) !== 0) this.pins &= ~pin;
+    }
+  }
+
+  /** Takes the session state of an OK packet. */
+  noteReported(sessionState: Buffer): ReportedState {
+    let opaqueChange = false;
+    let explained = false;
+    for (const entry of decodeSessionState(sessionState)) {
+      switch (entry.t) {
+        case 'system-variable':
+          explained = true;
+          this.setVariable(entry.name, entry.value);
+          break;
+        case 'schema':
+          explained = true;
+          this.setSchema(entry.schema === '' ? null : entry.schema);
+          break;
+        case 'state-change':
+          opaqueChange = entry.changed;
+          break;
+        case 'gtids':
+        case 'transaction-characteristics':
+        case 'transaction-state':
+        case 'other':
+          break;
+      }
+    }
+    return { opaqueChange: opaqueChange && !explained };
+  }
+
+  setSchema(schema: string | null): void {
+    if (this.schema === schema) return;
+    this.schema = schema;
+    this.version += 1;
+  }
+
+  /** After COM_RESET_CONNECTION: all but identity and schema is as after login. */
+  reset(status: number): void {
+    this.variables.clear();
+    this.pins = 0;
+    this.multiStatements = null;
+    this.version += 1;
+    this.noteStatus(status);
+  }
+
+  private setVariable(name: string, value: string): void {
+    if (UNCARRIED.has(name) || this.variables.get(name) === value) return;
+    this.variables.set(name, value);
+    this.version += 1;
+  }
+}
+
+/** Reported, but the proxy's own, or following from something else that is carried. */
+const UNCARRIED: ReadonlySet<string> = new Set([
+  'session_track_system_variables',
+  'session_track_schema',
+  'session_track_state_change',
+  'last_gtid',
+  'character_set_database',
+  'collation_database',
+  'statement_id',
+  'warning_count',
+  'error_count',
+]);

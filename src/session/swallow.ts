@@ -1,0 +1,115 @@
+import { LagwiseError } from '../lib/errors.ts';
+import type { BackendConnection, BackendUser } from '../pool/backend-connection.ts';
+import { decodeErr, type ErrPacket } from '../wire/packets/err.ts';
+import { REPLY, type ReplyKind, STEP } from '../wire/reply-kinds.ts';
+import { ReplyTracker } from '../wire/reply-tracker.ts';
+import { HEADER_BYTES } from '../wire/writer.ts';
+
+/** The outcome of a command whose reply no client sees. */
+export interface Swallowed {
+  /** The server's error, null if it succeeded. */
+  readonly error: ErrPacket | null;
+  /** Of a PREPARE. */
+  readonly statementId: number;
+}
+
+/**
+ * Sends commands of the proxy's own (state to restore, a statement to prepare) on a session's
+ * connection and takes their replies.
+ * @param kinds the kind of each reply, in order
+ * @throws LagwiseError when the server is lost or late
+ */
+export async function runSwallowed(
+  connection: BackendConnection,
+  bytes: Buffer,
+  kinds: readonly ReplyKind[],
+  timeoutMs: number,
+): Promise<readonly Swallowed[]> {
+  const run = new SwallowRun(connection, kinds, timeoutMs);
+  connection.setUser(run);
+  connection.stream.write(bytes);
+  return await run.promise;
+}
+
+class SwallowRun implements BackendUser {
+  readonly promise: Promise<readonly Swallowed[]>;
+  private readonly resolve: (results: readonly Swallowed[]) => void;
+  private readonly reject: (error: LagwiseError) => void;
+  private readonly tracker = new ReplyTracker();
+  private readonly results: Swallowed[] = [];
+  private readonly timer: NodeJS.Timeout;
+  private readonly connection: BackendConnection;
+  private readonly kinds: readonly ReplyKind[];
+  private error: ErrPacket | null = null;
+
+  constructor(connection: BackendConnection, kinds: readonly ReplyKind[], timeoutMs: number) {
+    this.connection = connection;
+    this.kinds = kinds;
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Swallowed[]>();
+    this.promise = promise;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.timer = setTimeout(() => {
+      this.fail('backend-timeout', `did not answer within ${timeoutMs} ms`);
+    }, timeoutMs);
+    this.next();
+  }
+
+  onBackendBytes(_connection: BackendConnection, chunk: Buffer): void {
+    try {
+      this.advance(chunk);
+    } catch (error) {
+      this.fail('backend-protocol', 'sent a malformed reply', error);
+    }
+  }
+
+  onBackendDrain(): void {}
+
+  onBackendClose(_connection: BackendConnection, error: Error | null): void {
+    this.fail('backend-network', 'closed the connection', error);
+  }
+
+  private advance(chunk: Buffer): void {
+    let from = 0;
+    while (this.results.length < this.kinds.length) {
+      const step = this.tracker.advance(chunk, from);
+      // An ERR packet is the whole reply, so it is what lies between the two positions, or held.
+      if (this.tracker.facts.errno !== 0 && this.error === null) {
+        const packet =
+          step === STEP.HELD ? this.tracker.held : chunk.subarray(from, this.tracker.position);
+        this.error = decodeErr(packet.subarray(HEADER_BYTES));
+      }
+      from = this.tracker.position;
+      if (step === STEP.MORE) return;
+      if (step === STEP.DONE) this.finishOne();
+      if (step === STEP.FILE) throw new LagwiseError('backend-protocol', 'Unexpected file request');
+    }
+  }
+
+  private finishOne(): void {
+    this.results.push({ error: this.error, statementId: this.tracker.statementId });
+    this.error = null;
+    if (this.results.length < this.kinds.length) {
+      this.next();
+      return;
+    }
+    clearTimeout(this.timer);
+    this.connection.setUser(null);
+    this.resolve(this.results);
+  }
+
+  private next(): void {
+    const kind = this.kinds[this.results.length] ?? REPLY.SIMPLE;
+    this.tracker.begin(kind, this.connection.caps, false);
+  }
+
+  private fail(
+    source: 'backend-timeout' | 'backend-protocol' | 'backend-network',
+    what: string,
+    cause?: unknown,
+  ): void {
+    clearTimeout(this.timer);
+    this.connection.destroy();
+    this.reject(new LagwiseError(source, `Server ${this.connection.server.id} ${what}`, { cause }));
+  }
+}
