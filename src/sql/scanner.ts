@@ -1,0 +1,334 @@
+import {
+  type Classification,
+  type ClassifyContext,
+  EFFECT,
+  type ReasonCode,
+  type StatementClass,
+} from './classification.ts';
+import { DigestFolder, HashSink } from './digest.ts';
+import { FUNCTION_KIND } from './functions.ts';
+import { isWord, Lexer } from './lexer.ts';
+import { MARK, MARK_OF, RANK } from './marks.ts';
+import { VARIABLE_KIND } from './system-variables.ts';
+import { isEnd, isScopeWord, TOKEN } from './token.ts';
+import {
+  FUNCTION_KIND_OF,
+  KW,
+  MARIADB_SINCE,
+  MYSQL_SINCE,
+  VARIABLE_KIND_OF,
+} from './word-table.ts';
+
+/** Something seen whose meaning the next tokens decide. */
+const PENDING = {
+  NONE: 0,
+  /** INSERT or REPLACE: the function if a parenthesis follows, a write otherwise. */
+  INSERT: 1,
+  /** `name (` after WITH: column names of a common table expression, or a call. */
+  CTE_COLUMNS: 2,
+  CTE_CLOSED: 3,
+  CTE_AS: 4,
+} as const;
+
+/**
+ * Walks one packet's tokens and gathers class, reason and effects; the parsers of the statement
+ * kinds drive it. The current token is always the first that has not been judged.
+ */
+export class Scanner implements Classification {
+  cls: StatementClass = 'unknown';
+  reason: ReasonCode = 'empty';
+  effects = 0;
+  digestHi = 0;
+  digestLo = 0;
+  schemaStart = -1;
+  schemaEnd = -1;
+  killTarget: number | null = null;
+  killQueryOnly = false;
+
+  readonly lexer = new Lexer();
+  /** Tokens of the current statement so far. */
+  tokens = 0;
+  /** A call of CONNECTION_ID() was seen. */
+  asksConnectionId = false;
+  isMariadb = false;
+
+  readonly #folder = new DigestFolder(new HashSink());
+  #serverVersion = 0;
+  #pending: number = PENDING.NONE;
+  #sawWith = false;
+
+  reset(buf: Buffer, start: number, end: number, ctx: ClassifyContext): void {
+    this.lexer.reset(buf, start, end, ctx);
+    this.#folder.reset();
+    this.#folder.sink.reset();
+    this.isMariadb = ctx.flavor === 'mariadb';
+    this.#serverVersion = ctx.serverVersion;
+    this.effects = 0;
+    this.schemaStart = -1;
+    this.schemaEnd = -1;
+    this.killTarget = null;
+    this.killQueryOnly = false;
+    this.begin();
+  }
+
+  /** Starts a statement of the packet; effects add up over the packet. */
+  begin(): void {
+    this.cls = 'unknown';
+    this.reason = 'empty';
+    this.tokens = 0;
+    this.asksConnectionId = false;
+    this.#pending = PENDING.NONE;
+    this.#sawWith = false;
+  }
+
+  /** Sets the statements of one packet apart in the digest. */
+  separate(): void {
+    this.#folder.sink.push(TOKEN.SEMICOLON, TOKEN.SEMICOLON);
+  }
+
+  /** Publishes the digest. */
+  finish(): void {
+    this.digestHi = this.#folder.sink.hi >>> 0;
+    this.digestLo = this.#folder.sink.lo >>> 0;
+  }
+
+  /** Moves on by one token without judging the current one. */
+  next(): number {
+    this.tokens++;
+    const kind = this.lexer.next();
+    this.#folder.push(this.lexer);
+    return kind;
+  }
+
+  /** Judges the current token, then moves on. */
+  step(): number {
+    this.judge();
+    return this.next();
+  }
+
+  /** Whether the current token is of the given kind. */
+  is(kind: number): boolean {
+    return this.lexer.kind === kind;
+  }
+
+  /** Whether the current token is the given keyword. */
+  at(word: number): boolean {
+    return isWord(this.lexer, word);
+  }
+
+  /** Moves on if the current token is the given keyword. */
+  take(word: number): boolean {
+    if (!isWord(this.lexer, word)) return false;
+    this.next();
+    return true;
+  }
+
+  atEnd(): boolean {
+    return isEnd(this.lexer.kind);
+  }
+
+  /** Judges all tokens up to the end of the statement. */
+  rest(): void {
+    const { lexer } = this;
+    while (!isEnd(lexer.kind)) {
+      this.judge();
+      this.next();
+    }
+    this.settle();
+  }
+
+  /** Reads on to the end of the packet without judging: the body of a stored program. */
+  skipAll(): void {
+    while (this.lexer.kind > TOKEN.BAD) this.next();
+  }
+
+  /** What the statement's first words say; the rest can only make it more careful. */
+  become(cls: StatementClass, reason: ReasonCode): void {
+    this.cls = cls;
+    this.reason = reason;
+  }
+
+  /** Makes the class more careful; never less. */
+  raise(cls: StatementClass, reason: ReasonCode): void {
+    if (RANK[cls] <= RANK[this.cls]) return;
+    this.cls = cls;
+    this.reason = reason;
+  }
+
+  /** Judges the current token as part of a query or an expression. */
+  judge(): void {
+    const { lexer } = this;
+    if (this.#pending !== PENDING.NONE) this.#resolve();
+    switch (lexer.kind) {
+      case TOKEN.WORD:
+        if (lexer.word === 0) return;
+        if (lexer.afterDot) this.#judgeDotted();
+        else if (MARK_OF[lexer.word] !== MARK.NONE) this.#judgeWord();
+        else if (lexer.word === KW.WITH) this.#sawWith = true;
+        return;
+      case TOKEN.OPEN:
+        if (lexer.prevKind === TOKEN.WORD || lexer.prevKind === TOKEN.NAME) this.#judgeCall();
+        return;
+      case TOKEN.ASSIGN:
+        if (lexer.prevKind === TOKEN.USER_VARIABLE) this.effects |= EFFECT.SETS_USER_VARIABLE;
+        this.raise('write', 'user-variable-assignment');
+        return;
+      case TOKEN.USER_VARIABLE:
+        this.effects |= EFFECT.USES_USER_VARIABLE;
+        return;
+      case TOKEN.SYSTEM:
+        this.#judgeSystemVariable();
+        return;
+      default:
+    }
+  }
+
+  /** Ends what was waiting for a next token. */
+  settle(): void {
+    if (this.#pending !== PENDING.NONE) this.#resolve();
+  }
+
+  #judgeWord(): void {
+    const { lexer } = this;
+    switch (MARK_OF[lexer.word]) {
+      case MARK.DML:
+        this.raise('write', lexer.prevWord === KW.FOR ? 'for-update' : 'dml');
+        return;
+      case MARK.INSERT:
+        this.#pending = PENDING.INSERT;
+        return;
+      case MARK.SHARE:
+        if (lexer.prevWord === KW.FOR) this.raise('write', 'for-share');
+        return;
+      case MARK.LOCK:
+        this.raise('write', 'for-share');
+        return;
+      case MARK.INTO:
+        this.raise('write', 'into');
+        return;
+      case MARK.FOR:
+        if (
+          lexer.prevWord === KW.VALUE &&
+          (lexer.prev2Word === KW.NEXT || lexer.prev2Word === KW.PREVIOUS)
+        ) {
+          this.raise('write', 'sequence');
+        }
+        return;
+      case MARK.FOUND:
+        this.effects |= EFFECT.SQL_CALC_FOUND_ROWS;
+        return;
+      case MARK.PROCEDURE:
+        this.raise('unknown', 'procedure-analyse');
+        return;
+      default:
+    }
+  }
+
+  /** `seq.NEXTVAL` is a sequence in MariaDB's Oracle mode. */
+  #judgeDotted(): void {
+    const { word } = this.lexer;
+    if (word === KW.NEXTVAL || word === KW.CURRVAL) this.raise('write', 'sequence');
+  }
+
+  /** The current token is a parenthesis behind a name. */
+  #judgeCall(): void {
+    const { lexer } = this;
+    const kind =
+      lexer.prevKind === TOKEN.WORD && !lexer.prevAfterDot
+        ? (FUNCTION_KIND_OF[lexer.prevWord] ?? 0)
+        : FUNCTION_KIND.UNKNOWN;
+    if (kind === FUNCTION_KIND.PURE || (kind === FUNCTION_KIND.PURE_ADJACENT && !lexer.gap)) {
+      const since = this.isMariadb ? MARIADB_SINCE : MYSQL_SINCE;
+      if ((since[lexer.prevWord] ?? 0) > this.#serverVersion) this.#unknownCall();
+      return;
+    }
+    this.#judgeSpecialCall(kind);
+  }
+
+  #judgeSpecialCall(kind: number): void {
+    switch (kind) {
+      case FUNCTION_KIND.TAKES_LOCK:
+        this.effects |= EFFECT.TAKES_USER_LOCK;
+        return this.raise('write', 'lock-function');
+      case FUNCTION_KIND.RELEASES_LOCK:
+        this.effects |= EFFECT.RELEASES_USER_LOCK;
+        return this.raise('write', 'lock-function');
+      case FUNCTION_KIND.RELEASES_ALL_LOCKS:
+        this.effects |= EFFECT.RELEASES_ALL_USER_LOCKS;
+        return this.raise('write', 'lock-function');
+      case FUNCTION_KIND.ASKS_LOCK:
+        return this.raise('write', 'lock-function');
+      case FUNCTION_KIND.REPLICATION_WAIT:
+        return this.raise('write', 'replication-wait');
+      case FUNCTION_KIND.LAST_INSERT_ID:
+        return this.raise('write', 'last-insert-id');
+      case FUNCTION_KIND.SEQUENCE:
+        return this.raise('write', 'sequence');
+      case FUNCTION_KIND.FOUND_ROWS:
+        return this.raise('same-server', 'found-rows');
+      case FUNCTION_KIND.ROW_COUNT:
+        return this.raise('same-server', 'row-count');
+      case FUNCTION_KIND.CONNECTION_ID:
+        this.asksConnectionId = true;
+        return;
+      case FUNCTION_KIND.SERVER:
+        return this.raise('unknown', 'server-function');
+      default:
+        this.#unknownCall();
+    }
+  }
+
+  #unknownCall(): void {
+    const { lexer } = this;
+    // `(SELECT …) t (a, b)` and `AS t (a, b)` name columns; no call can stand there.
+    if (lexer.prev2Kind === TOKEN.CLOSE || lexer.prev2Word === KW.AS) return;
+    if (this.#sawWith && !lexer.prevAfterDot) this.#pending = PENDING.CTE_COLUMNS;
+    else this.#confirmCall();
+  }
+
+  #confirmCall(): void {
+    this.#pending = PENDING.NONE;
+    this.effects |= EFFECT.OPAQUE;
+    this.raise('unknown', 'unknown-function');
+  }
+
+  /** Decides, with the current token, about what was pending. */
+  #resolve(): void {
+    const { kind } = this.lexer;
+    switch (this.#pending) {
+      case PENDING.INSERT:
+        this.#pending = PENDING.NONE;
+        if (kind !== TOKEN.OPEN) this.raise('write', 'dml');
+        return;
+      case PENDING.CTE_COLUMNS:
+        if (kind === TOKEN.CLOSE) this.#pending = PENDING.CTE_CLOSED;
+        else if (kind !== TOKEN.WORD && kind !== TOKEN.NAME && kind !== TOKEN.COMMA) {
+          this.#confirmCall();
+        }
+        return;
+      case PENDING.CTE_CLOSED:
+        if (this.at(KW.AS)) this.#pending = PENDING.CTE_AS;
+        else this.#confirmCall();
+        return;
+      default:
+        if (kind === TOKEN.OPEN) this.#pending = PENDING.NONE;
+        else this.#confirmCall();
+    }
+  }
+
+  /** The current token is `@@`; leaves the variable's last name as the current token. */
+  #judgeSystemVariable(): void {
+    const { lexer } = this;
+    this.next();
+    let isGlobal = false;
+    if (lexer.kind === TOKEN.WORD && isScopeWord(lexer.word)) {
+      isGlobal = lexer.word !== KW.SESSION && lexer.word !== KW.LOCAL;
+      if (this.next() === TOKEN.DOT) this.next();
+    }
+    const isName = lexer.kind === TOKEN.WORD || lexer.kind === TOKEN.NAME;
+    const kind = isName ? (VARIABLE_KIND_OF[lexer.word] ?? 0) : VARIABLE_KIND.SERVER;
+    if (kind === VARIABLE_KIND.INSERT_ID) this.raise('write', 'last-insert-id');
+    else if (kind === VARIABLE_KIND.DIAGNOSTIC) this.raise('same-server', 'diagnostics');
+    else if (isGlobal || kind === VARIABLE_KIND.SERVER) this.raise('unknown', 'server-variable');
+  }
+}

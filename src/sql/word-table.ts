@@ -1,0 +1,163 @@
+import {
+  ADJACENT_FUNCTIONS,
+  COMMON_FUNCTIONS,
+  FUNCTION_KIND,
+  MARIADB_FUNCTIONS,
+  MYSQL_FUNCTIONS,
+  PAREN_KEYWORDS,
+  SPECIAL_FUNCTIONS,
+} from './functions.ts';
+import { KEYWORD_LIST, type Keyword, PLAIN_KEYWORD_LIST } from './keywords.ts';
+import {
+  DIAGNOSTIC_VARIABLES,
+  INSERT_ID_VARIABLES,
+  PORTABLE_VARIABLES,
+  VARIABLE_KIND,
+} from './system-variables.ts';
+
+/**
+ * Every word the lexer knows has an index; what the word means is looked up by that index in
+ * parallel arrays. Index 0 is "any other word". The table is open-addressed over the hash that
+ * the lexer computes while it walks the word, and compares bytes: no string is made.
+ */
+const MAX_WORDS = 1024;
+const SLOTS = 8192;
+const NEVER = 0xffff_ffff;
+
+/** Start value and factor (FNV-1a) of the hash of upper-cased bytes. */
+export const HASH_SEED = 0x811c_9dc5 | 0;
+export const HASH_FACTOR = 0x0100_0193;
+
+const words: string[] = [''];
+const indexByName = new Map<string, number>();
+const slots = new Uint16Array(SLOTS);
+const wordHash = new Int32Array(MAX_WORDS);
+const wordOffset = new Uint16Array(MAX_WORDS + 1);
+const wordBytes = new Uint8Array(MAX_WORDS * 16);
+
+/** What a call `word(` means: a value of `FUNCTION_KIND`. */
+export const FUNCTION_KIND_OF = new Uint8Array(MAX_WORDS);
+/** First version of MySQL that has the function built in. */
+export const MYSQL_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
+/** First version of MariaDB that has the function built in. */
+export const MARIADB_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
+/** 1 for words whose case the digest folds: keywords and functions, not likely names. */
+export const FOLDS_CASE = new Uint8Array(MAX_WORDS);
+/** How a read of the system variable of that name is routed: a value of `VARIABLE_KIND`. */
+export const VARIABLE_KIND_OF = new Uint8Array(MAX_WORDS);
+
+function hashOf(name: string): number {
+  let hash = HASH_SEED;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), HASH_FACTOR);
+  return hash;
+}
+
+function slotOf(hash: number): number {
+  return (hash ^ (hash >>> 15)) & (SLOTS - 1);
+}
+
+/** Index of a word, which is entered if it is new. */
+function indexOf(name: string): number {
+  const known = indexByName.get(name);
+  if (known !== undefined) return known;
+  const index = words.length;
+  const offset = wordOffset[index] ?? 0;
+  for (let i = 0; i < name.length; i++) wordBytes[offset + i] = name.charCodeAt(i);
+  wordOffset[index + 1] = offset + name.length;
+  const hash = hashOf(name);
+  wordHash[index] = hash;
+  let slot = slotOf(hash);
+  while (slots[slot] !== 0) slot = (slot + 1) & (SLOTS - 1);
+  slots[slot] = index;
+  words.push(name);
+  indexByName.set(name, index);
+  return index;
+}
+
+function enterFunctions(names: readonly string[], kind: number, mysql: number, mariadb: number) {
+  for (const name of names) {
+    const index = indexOf(name);
+    FUNCTION_KIND_OF[index] = kind;
+    MYSQL_SINCE[index] = Math.min(MYSQL_SINCE[index] ?? NEVER, mysql);
+    MARIADB_SINCE[index] = Math.min(MARIADB_SINCE[index] ?? NEVER, mariadb);
+  }
+}
+
+function enterAll(): void {
+  const split = (names: string): string[] => names.trim().split(/\s+/);
+  for (const name of PLAIN_KEYWORD_LIST) indexOf(name);
+  enterFunctions(PAREN_KEYWORDS, FUNCTION_KIND.PURE, 0, 0);
+  enterFunctions(COMMON_FUNCTIONS, FUNCTION_KIND.PURE, 0, 0);
+  enterFunctions(ADJACENT_FUNCTIONS, FUNCTION_KIND.PURE_ADJACENT, 0, 0);
+  for (const [since, names] of MYSQL_FUNCTIONS) {
+    enterFunctions(split(names), FUNCTION_KIND.PURE, since, NEVER);
+  }
+  for (const [since, names] of MARIADB_FUNCTIONS) {
+    enterFunctions(split(names), FUNCTION_KIND.PURE, NEVER, since);
+  }
+  for (const [kind, names] of SPECIAL_FUNCTIONS) enterFunctions(split(names), kind, 0, 0);
+  for (const name of PORTABLE_VARIABLES) VARIABLE_KIND_OF[indexOf(name)] = VARIABLE_KIND.PORTABLE;
+  for (const name of DIAGNOSTIC_VARIABLES) {
+    VARIABLE_KIND_OF[indexOf(name)] = VARIABLE_KIND.DIAGNOSTIC;
+  }
+  for (const name of INSERT_ID_VARIABLES) {
+    VARIABLE_KIND_OF[indexOf(name)] = VARIABLE_KIND.INSERT_ID;
+  }
+}
+
+function enterKeywords(): Readonly<Record<Keyword, number>> {
+  const entries = KEYWORD_LIST.map((name) => [name, indexOf(name)] as const);
+  // Object.fromEntries forgets which keys went in; the list is the type's own source.
+  return Object.freeze(Object.fromEntries(entries)) as Readonly<Record<Keyword, number>>;
+}
+
+/** Index of each word that code looks for. */
+export const KW = enterKeywords();
+enterAll();
+
+/** Words that are more often the name of a column or a table than a keyword. */
+const LIKELY_NAMES =
+  'CHAIN CONNECTION DATA EVENT EVENTS HANDLER ID LEVEL NAMES QUERY ROLE SERVER SESSION STATUS USER';
+FOLDS_CASE.fill(1);
+for (const name of [...PORTABLE_VARIABLES, ...LIKELY_NAMES.split(' ')])
+  FOLDS_CASE[indexOf(name)] = 0;
+FOLDS_CASE[0] = 0;
+
+/** How many indexes there are, 0 included: the length of a table by word. */
+export const WORD_COUNT = words.length;
+const MAX_WORD_LENGTH = Math.max(...words.map((word) => word.length));
+
+/** Upper-case byte of each byte that may be part of an unquoted name; 0 for all others. */
+export const NAME_BYTE = new Uint8Array(256);
+for (let c = 0; c < 256; c++) {
+  const lower = c >= 0x61 && c <= 0x7a;
+  const upper = c >= 0x41 && c <= 0x5a;
+  const digit = c >= 0x30 && c <= 0x39;
+  if (lower) NAME_BYTE[c] = c - 0x20;
+  else if (upper || digit || c === 0x5f || c === 0x24 || c >= 0x80) NAME_BYTE[c] = c;
+}
+
+/**
+ * Index of the word in `buf[start, end)`, or 0.
+ *
+ * @param hash FNV-1a over the upper-cased bytes, from `HASH_SEED`
+ */
+export function findWord(buf: Uint8Array, start: number, end: number, hash: number): number {
+  const length = end - start;
+  if (length > MAX_WORD_LENGTH) return 0;
+  for (let slot = slotOf(hash); ; slot = (slot + 1) & (SLOTS - 1)) {
+    const index = slots[slot] ?? 0;
+    if (index === 0) return 0;
+    if (wordHash[index] !== hash) continue;
+    const offset = wordOffset[index] ?? 0;
+    if ((wordOffset[index + 1] ?? 0) - offset !== length) continue;
+    let i = 0;
+    while (i < length && NAME_BYTE[buf[start + i] ?? 0] === wordBytes[offset + i]) i++;
+    if (i === length) return index;
+  }
+}
+
+/** The word of an index, in upper case. */
+export function wordText(index: number): string {
+  return words[index] ?? '';
+}
