@@ -5,18 +5,6 @@ import { ERROR_SOURCES } from '../lib/errors.ts';
  * the number of time series is bounded by this file and the list of servers.
  */
 
-/** What a statement was classified as. */
-export const STATEMENT_CLASSES = [
-  'read',
-  'write',
-  'transaction',
-  'session',
-  'local',
-  'same-server',
-  'unknown',
-] as const;
-export type StatementClassLabel = (typeof STATEMENT_CLASSES)[number];
-
 /** What a server was for the statement that it ran. */
 export const SERVING_ROLES = ['primary', 'replica'] as const;
 export type ServingRole = (typeof SERVING_ROLES)[number];

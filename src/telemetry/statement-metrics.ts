@@ -1,14 +1,13 @@
 import type { Registry } from 'prom-client';
 import type { ServerId } from '../lib/ids.ts';
 import { ROUTE_REASONS, type RouteReason } from '../routing/route.ts';
+import { STATEMENT_CLASSES, type StatementClass } from '../sql/classification.ts';
 import { samplesOf } from './client-metrics.ts';
 import {
   FALLBACK_REASONS,
   type FallbackReason,
   SERVING_ROLES,
   type ServingRole,
-  STATEMENT_CLASSES,
-  type StatementClassLabel,
 } from './labels.ts';
 import { ClosedCounter, Log2Histogram } from './plain-counters.ts';
 import { exposeCounter, exposeHistograms, type Sample } from './prom-bridge.ts';
@@ -18,8 +17,8 @@ import { exposeCounter, exposeHistograms, type Sample } from './prom-bridge.ts';
  * of its server and role, so that a statement costs one addition.
  */
 export class ServerStatements {
-  readonly primary = new ClosedCounter<StatementClassLabel>(STATEMENT_CLASSES);
-  readonly replica = new ClosedCounter<StatementClassLabel>(STATEMENT_CLASSES);
+  readonly primary = new ClosedCounter<StatementClass>(STATEMENT_CLASSES);
+  readonly replica = new ClosedCounter<StatementClass>(STATEMENT_CLASSES);
   /** Statements sent here as reads that the server refused as writes. */
   misroutes = 0;
 }
