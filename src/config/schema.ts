@@ -84,8 +84,13 @@ function server() {
       .meta(live('Name in metrics, logs and commands; `host:port` when absent')),
     host: host().meta(live('Address of the server')),
     port: integer(1, 65_535).default(3306).meta(live('Port of the server')),
-    tags: list(name('a tag'), 32).default([]).meta(live('Labels that rules can refer to')),
-    zone: name('a zone').nullable().prefault(null).meta(live('Where it stands')),
+    tags: list(name('a tag'), 32)
+      .default([])
+      .meta(live('Labels of your own, shown with the server')),
+    zone: name('a zone')
+      .nullable()
+      .prefault(null)
+      .meta(live('Where it stands, shown with the server')),
     weight: integer(0, 1000)
       .default(1)
       .meta(live('Share of the reads, relative to the other replicas; 0 takes none')),
