@@ -24,18 +24,28 @@ const MAX_UINT32 = 0xffff_ffff;
  * Of several entries of one domain the furthest counts. Throws LagwiseError (`backend-protocol`).
  */
 export function parseMariadbPosition(text: string): MariadbPosition {
-  if (text.length > MAX_GTID_TEXT_CHARS) {
-    throw malformed(`it has ${text.length} characters, the limit is ${MAX_GTID_TEXT_CHARS}`);
-  }
   const position = new Map<number, MariadbGtid>();
-  for (const part of text.split(',')) {
-    const entry = part.trim();
-    if (entry === '') continue;
-    const gtid = parseGtid(entry);
+  for (const gtid of parseMariadbBinlogState(text)) {
     const known = position.get(gtid.domain);
     if (known === undefined || known.sequence < gtid.sequence) position.set(gtid.domain, gtid);
   }
   return position;
+}
+
+/**
+ * Reads `gtid_binlog_state`: the last transaction of each pair of domain and originating server,
+ * in no particular order. Unlike a position it still shows what was overtaken by other servers.
+ * Throws LagwiseError (`backend-protocol`).
+ */
+export function parseMariadbBinlogState(text: string): readonly MariadbGtid[] {
+  if (text.length > MAX_GTID_TEXT_CHARS) {
+    throw malformed(`it has ${text.length} characters, the limit is ${MAX_GTID_TEXT_CHARS}`);
+  }
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map(parseGtid);
 }
 
 function parseGtid(text: string): MariadbGtid {

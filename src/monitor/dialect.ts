@@ -38,7 +38,8 @@ const MYSQL_VARIABLES = `SELECT @@global.read_only AS readOnly,
 
 const MARIADB_VARIABLES = `SELECT @@global.read_only AS readOnly,
   @@global.server_id AS serverNumber, @@global.log_bin AS logBin,
-  @@global.gtid_current_pos AS gtidSet, @@global.gtid_slave_pos AS appliedGtidSet`;
+  @@global.gtid_current_pos AS gtidSet, @@global.gtid_slave_pos AS appliedGtidSet,
+  @@global.gtid_binlog_state AS binlogState`;
 
 /**
  * Ages in µs by the replica's own clock. A column without a time holds a zero date, for which

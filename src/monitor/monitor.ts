@@ -34,6 +34,9 @@ export interface Prober {
 /** Probes drift apart by this share of the interval, so that several proxies do not beat in step. */
 const JITTER = 0.1;
 
+/** A lost connection brings the next probe forward, to this share of the interval at the least. */
+const LEAST_GAP = 0.1;
+
 /** Probes each server at an interval, each on its own: a dead one does not delay the others. */
 export class Monitor implements Prober {
   readonly #watches: ReadonlyMap<ServerId, Watch>;
@@ -45,8 +48,9 @@ export class Monitor implements Prober {
     this.#watches = new Map(
       options.servers.map(({ id, host, port }) => {
         const target = { host, port, ...account, tls };
-        const probe = new ServerProbe({ id, target, timeoutMs, nowMs });
-        return [id, new Watch(probe, { intervalMs, nowMs, random })];
+        const makeProbe = (onLost: () => void) =>
+          new ServerProbe({ id, target, timeoutMs, nowMs, onLost });
+        return [id, new Watch(makeProbe, { intervalMs, nowMs, random })];
       }),
     );
   }
@@ -83,10 +87,11 @@ class Watch {
   readonly #probe: ServerProbe;
   readonly #timing: WatchTiming;
   #state: WatchState = { t: 'stopped' };
+  #begunAtMs = 0;
   #onObservation: (observation: Observation) => void = () => undefined;
 
-  constructor(probe: ServerProbe, timing: WatchTiming) {
-    this.#probe = probe;
+  constructor(makeProbe: (onLost: () => void) => ServerProbe, timing: WatchTiming) {
+    this.#probe = makeProbe(() => this.#probeEarly());
     this.#timing = timing;
   }
 
@@ -115,18 +120,28 @@ class Watch {
     }
   }
 
-  #begin(): void {
-    const startedAtMs = this.#timing.nowMs();
-    this.#state = { t: 'probing', done: this.#run(startedAtMs), again: false };
+  /** Like `probeNow`, but a server that keeps closing connections does not set the pace. */
+  #probeEarly(): void {
+    const state = this.#state;
+    if (state.t !== 'waiting') return;
+    clearTimeout(state.timer);
+    const { intervalMs, nowMs } = this.#timing;
+    const leftMs = Math.max(0, this.#begunAtMs + intervalMs * LEAST_GAP - nowMs());
+    this.#state = { t: 'waiting', timer: setTimeout(() => this.#begin(), leftMs) };
   }
 
-  async #run(startedAtMs: number): Promise<void> {
+  #begin(): void {
+    this.#begunAtMs = this.#timing.nowMs();
+    this.#state = { t: 'probing', done: this.#run(), again: false };
+  }
+
+  async #run(): Promise<void> {
     const observation = await this.#probe.run();
     const state = this.#state;
     if (state.t !== 'probing') return;
     const { intervalMs, nowMs, random } = this.#timing;
     const intervalNowMs = intervalMs * (1 + JITTER * (2 * random() - 1));
-    const leftMs = state.again ? 0 : Math.max(0, startedAtMs + intervalNowMs - nowMs());
+    const leftMs = state.again ? 0 : Math.max(0, this.#begunAtMs + intervalNowMs - nowMs());
     this.#state = { t: 'waiting', timer: setTimeout(() => this.#begin(), leftMs) };
     // Last: the listener may ask for the next probe, or stop the monitor.
     this.#onObservation(observation);

@@ -1,3 +1,4 @@
+import { connect, type Socket } from 'node:net';
 import { type Connection, createConnection } from 'mysql2';
 import { LagwiseError, messageOf } from '../lib/errors.ts';
 import type { Row } from './rows.ts';
@@ -18,6 +19,12 @@ export interface ProbeTarget {
   readonly tls: ProbeTls;
 }
 
+interface LoginOptions {
+  readonly withTls: boolean;
+  readonly signal: AbortSignal;
+  readonly onLost: () => void;
+}
+
 /** Errors of mysql2 and of servers carry these beside the message. */
 interface Coded {
   readonly code: string | null;
@@ -35,41 +42,57 @@ export function codeOf(error: unknown): Coded {
 /** One connection to one server. Not for concurrent use. */
 export class ProbeConnection {
   readonly #connection: Connection;
+  readonly #socket: Socket;
   #isAlive = true;
 
-  private constructor(connection: Connection) {
+  private constructor(connection: Connection, socket: Socket, onLost: () => void) {
     this.#connection = connection;
-    // What was being waited for rejects by itself; this only remembers that the next use is futile.
-    const end = () => {
-      this.#isAlive = false;
-    };
-    connection.on('error', end);
-    connection.on('end', end);
+    this.#socket = socket;
+    // What was being waited for rejects by itself; this only tells that the next use is futile.
+    connection.on('error', () => this.#lose(onLost));
+    socket.on('close', () => this.#lose(onLost));
+  }
+
+  #lose(onLost: () => void): void {
+    if (!this.#isAlive) return;
+    this.#isAlive = false;
+    onLost();
   }
 
   /**
-   * Connects and logs in. `signal` ends the attempt and its reason becomes the error. In mode
-   * `preferred` a server without TLS is connected to without.
+   * Connects and logs in. `signal` ends the attempt and its reason becomes the error; `onLost` is
+   * called when the connection ends later other than by `destroy`. In mode `preferred` a server
+   * without TLS is connected to without.
    */
-  static async open(target: ProbeTarget, signal: AbortSignal): Promise<ProbeConnection> {
+  static async open(
+    target: ProbeTarget,
+    signal: AbortSignal,
+    onLost: () => void,
+  ): Promise<ProbeConnection> {
     try {
-      return await ProbeConnection.#login(target, target.tls.mode !== 'off', signal);
+      return await ProbeConnection.#login(target, {
+        withTls: target.tls.mode !== 'off',
+        signal,
+        onLost,
+      });
     } catch (error) {
       const noTls = codeOf(error).code === 'HANDSHAKE_NO_SSL_SUPPORT';
       if (!noTls || target.tls.mode !== 'preferred') throw error;
-      return ProbeConnection.#login(target, false, signal);
+      return ProbeConnection.#login(target, { withTls: false, signal, onLost });
     }
   }
 
   static async #login(
     target: ProbeTarget,
-    withTls: boolean,
-    signal: AbortSignal,
+    { withTls, signal, onLost }: LoginOptions,
   ): Promise<ProbeConnection> {
     signal.throwIfAborted();
+    // The socket is ours: mysql2 only half-closes it, and one to a paused server would stay open.
+    const socket = connect({ host: target.host, port: target.port, noDelay: true });
     const connection = createConnection({
+      stream: () => socket,
+      // For the check of the certificate's name.
       host: target.host,
-      port: target.port,
       user: target.user,
       password: target.password,
       multipleStatements: true,
@@ -81,7 +104,7 @@ export class ProbeConnection {
       connectAttributes: { program_name: 'lagwise-monitor' },
       ...(withTls ? { ssl: tlsOptions(target.tls) } : {}),
     });
-    const opened = new ProbeConnection(connection);
+    const opened = new ProbeConnection(connection, socket, onLost);
     await opened.#abortable<void>(signal, (done) => {
       connection.connect((error) => done(error, undefined));
     });
@@ -103,6 +126,7 @@ export class ProbeConnection {
   destroy(): void {
     this.#isAlive = false;
     this.#connection.destroy();
+    this.#socket.destroy();
   }
 
   /** Waits for a callback of mysql2; an abort destroys the connection, which keeps half an answer. */

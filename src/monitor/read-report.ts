@@ -14,7 +14,8 @@ export function readReport(dialect: Dialect, results: readonly (readonly Row[])[
   const isMariadb = dialect.flavor === 'mariadb';
   // With any other mode the replicas' transactions may be anonymous and the sets prove nothing.
   const hasGtids = isMariadb || text(variables, 'gtidMode') === 'ON';
-  const gtidSet = hasGtids ? text(variables, 'gtidSet') : null;
+  // Long sets are printed in several lines.
+  const gtidSet = hasGtids ? text(variables, 'gtidSet').replaceAll('\n', '') : null;
   const channels = (results[1] ?? []).map((row) => readChannel(row, hasGtids ? commitLags : null));
   return {
     t: 'ok',
@@ -27,6 +28,7 @@ export function readReport(dialect: Dialect, results: readonly (readonly Row[])[
     logsGtids: hasGtids && isOn(variables, 'logBin'),
     gtidSet,
     appliedGtidSet: isMariadb ? text(variables, 'appliedGtidSet') : gtidSet,
+    binlogState: isMariadb ? text(variables, 'binlogState') : null,
     channels,
   };
 }

@@ -14,6 +14,8 @@ export interface ServerProbeOptions {
   readonly timeoutMs: number;
   /** The monotonic clock that sessions use, ms. */
   readonly nowMs: () => number;
+  /** The connection that is kept between probes was lost: often the first sign of a dead server. */
+  readonly onLost: () => void;
 }
 
 interface Link {
@@ -82,7 +84,10 @@ export class ServerProbe {
   }
 
   async #connect(signal: AbortSignal): Promise<Link> {
-    const connection = await ProbeConnection.open(this.#options.target, signal);
+    const connection = await ProbeConnection.open(this.#options.target, signal, () => {
+      // During a probe the probe itself finds out.
+      if (this.#running === null) this.#options.onLost();
+    });
     try {
       const greeting = (await connection.query(GREETING_SQL, signal)).at(-1)?.[0];
       const dialect = dialectOf(shown(greeting, 'version') ?? '');

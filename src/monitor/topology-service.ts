@@ -35,6 +35,8 @@ export class TopologyService {
   readonly #nowMs: () => number;
   readonly #listeners = new Set<SnapshotListener>();
   #state: TopologyState;
+  /** The snapshot that the log has told of: none before each server was probed once. */
+  #logged: Snapshot;
 
   constructor(options: TopologyServiceOptions) {
     this.#prober = options.prober;
@@ -43,6 +45,7 @@ export class TopologyService {
     this.#state = initialState(options.servers, {
       sampleFreshMs: options.sampleFreshMs ?? DEFAULT_SAMPLE_FRESH_MS,
     });
+    this.#logged = this.#state.snapshot;
   }
 
   /** Starts the probes. */
@@ -97,7 +100,8 @@ export class TopologyService {
     const before = this.#state.snapshot;
     this.#state = state;
     if (state.snapshot === before) return;
-    this.#log(before, state.snapshot);
+    const isStarting = [...state.records.values()].some((record) => !record.observed);
+    if (!isStarting) this.#log(this.#logged, state.snapshot);
     for (const listener of this.#listeners) {
       try {
         listener(state.snapshot, before);
@@ -116,6 +120,7 @@ export class TopologyService {
     } else if (primary !== null && epoch !== before.epoch) {
       this.#logger.error({ server: primary.id, epoch }, 'The primary has lost commits');
     }
+    this.#logged = after;
     after.servers.forEach((view, index) => this.#logServer(before.servers[index], view));
   }
 

@@ -35,13 +35,22 @@ function errantTransactions(record: ServerRecord, primary: ServerRecord): string
     const errant = withoutSource(beyond, primary.report?.serverUuid ?? '');
     return errant.size === 0 ? null : formatMysqlGtidSet(errant);
   }
-  if (mine?.t === 'mariadb' && theirs?.t === 'mariadb') {
-    for (const gtid of mine.position.values()) {
-      const reached = theirs.position.get(gtid.domain)?.sequence ?? 0;
-      if (gtid.server === record.report?.serverNumber && gtid.sequence > reached) {
-        return `${gtid.domain}-${gtid.server}-${gtid.sequence}`;
-      }
-    }
+  return errantByBinlogState(record, primary);
+}
+
+/**
+ * MariaDB's positions keep only the last transaction of a domain, so what a former primary
+ * committed alone is hidden as soon as it has replicated one more. Its binary log remembers.
+ */
+function errantByBinlogState(record: ServerRecord, primary: ServerRecord): string | null {
+  for (const { domain, server, sequence } of record.binlogState) {
+    // The primary's own newest commits may have reached the replica after the primary was probed.
+    if (server === primary.report?.serverNumber) continue;
+    // A primary that never logged this server's commits (it was restored from a backup) cannot tell.
+    const same = primary.binlogState.find(
+      (known) => known.domain === domain && known.server === server,
+    );
+    if (same !== undefined && same.sequence < sequence) return `${domain}-${server}-${sequence}`;
   }
   return null;
 }

@@ -46,6 +46,8 @@ export interface ServerReport {
    * `gtid_slave_pos`, which local commits do not move.
    */
   readonly appliedGtidSet: string | null;
+  /** MariaDB only: `gtid_binlog_state`, the last commit of each server that ever wrote. */
+  readonly binlogState: string | null;
   readonly channels: readonly ReplicaChannel[];
 }
 

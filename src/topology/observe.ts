@@ -1,3 +1,4 @@
+import { parseMariadbBinlogState } from '../gtid/mariadb-position.ts';
 import { type Position, parsePosition, positionContains } from '../gtid/position.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Observation, ServerReport } from './observation.ts';
@@ -39,17 +40,21 @@ export function observe(before: ServerRecord, observation: Observation): ServerR
   };
 }
 
-type Positions = Pick<ServerRecord, 'executed' | 'applied' | 'gtidProblem'>;
+type Positions = Pick<ServerRecord, 'executed' | 'applied' | 'binlogState' | 'gtidProblem'>;
 
 function readPositions(before: ServerRecord, report: ServerReport): Positions {
   try {
     return {
       executed: reread(before.executed, report.flavor, report.gtidSet),
       applied: reread(before.applied, report.flavor, report.appliedGtidSet),
+      binlogState:
+        report.binlogState === before.report?.binlogState
+          ? before.binlogState
+          : parseMariadbBinlogState(report.binlogState ?? ''),
       gtidProblem: null,
     };
   } catch (error) {
-    return { executed: null, applied: null, gtidProblem: messageOf(error) };
+    return { executed: null, applied: null, binlogState: [], gtidProblem: messageOf(error) };
   }
 }
 

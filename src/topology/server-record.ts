@@ -1,3 +1,4 @@
+import type { MariadbGtid } from '../gtid/mariadb-position.ts';
 import type { Position } from '../gtid/position.ts';
 import type { ServerId } from '../lib/ids.ts';
 import type { ServerReport } from './observation.ts';
@@ -33,7 +34,9 @@ export interface ServerRecord {
   readonly executed: Position | null;
   /** Its `appliedGtidSet`, read. */
   readonly applied: Position | null;
-  /** Why one of the two could not be read. */
+  /** MariaDB's `binlogState`, read; empty if unknown. */
+  readonly binlogState: readonly MariadbGtid[];
+  /** Why one of these could not be read. */
   readonly gtidProblem: string | null;
   /** Start of the newest primary probe whose transactions it is proved to hold; -1 none. */
   readonly caughtUpToMs: number;
@@ -57,6 +60,7 @@ export function newRecord(listed: ListedServer): ServerRecord {
     lastProbeMs: -1,
     executed: null,
     applied: null,
+    binlogState: [],
     gtidProblem: null,
     caughtUpToMs: -1,
     suspicion: null,

@@ -44,6 +44,7 @@ export function viewOf(record: ServerRecord, context: ViewContext): ServerView {
 const NO_LAG: Lag = { t: 'known', lagMs: 0, method: 'gtid' };
 
 function lagOf(record: ServerRecord, role: Role, context: ViewContext): Lag {
+  if (role === 'down') return { t: 'unknown', why: 'It does not answer' };
   if (role !== 'replica') return { t: 'unknown', why: 'It is not a replica' };
   return measureLag(record.report?.channels ?? [], standingOf(context.ring, record.applied), {
     startedAtMs: record.startedAtMs,

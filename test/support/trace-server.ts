@@ -25,6 +25,7 @@ export type ServerSaid =
       readonly gtid?: string | null;
       readonly appliedGtid?: string | null;
       readonly flavor?: 'mysql' | 'mariadb';
+      readonly binlogState?: string;
       readonly logsGtids?: boolean;
       readonly channels?: readonly ChannelSaid[];
       /** How long the probe took, ms; default 2. */
@@ -33,7 +34,7 @@ export type ServerSaid =
 
 /** The UUID that a server of the traces has. */
 export function uuidOf(id: string): string {
-  const digits = [...id].map((letter) => (letter.codePointAt(0) ?? 0).toString(16)).join('');
+  const digits = Buffer.from(id).toString('hex');
   return `00000000-0000-4000-8000-${digits.slice(-12).padStart(12, '0')}`;
 }
 
@@ -64,6 +65,7 @@ export function toObservation(
       logsGtids: said.logsGtids ?? gtidSet !== null,
       gtidSet,
       appliedGtidSet: said.appliedGtid === undefined ? gtidSet : expand(said.appliedGtid, ids),
+      binlogState: said.binlogState ?? null,
       channels: (said.channels ?? []).map((channel) => toChannel(channel, flavor, ids)),
     },
   };
