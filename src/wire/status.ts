@@ -20,4 +20,6 @@ export const STATUS = {
   IN_TRANS_READONLY: 0x2000,
   /** The OK packet carries session state (only where SESSION_TRACK is in force). */
   SESSION_STATE_CHANGED: 0x4000,
+  /** MariaDB only: `"` quotes identifiers (`ANSI_QUOTES` in `sql_mode`). */
+  ANSI_QUOTES: 0x8000,
 } as const;

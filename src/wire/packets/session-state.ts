@@ -33,7 +33,9 @@ const KIND = {
 
 /** The only defined encoding of GTIDs: a set as text. */
 const GTIDS_AS_TEXT = 0;
-const CHANGED = '1';
+/** State change is one digit without a length of its own, unlike the other texts. */
+const CHANGED = 0x31; // '1'
+const UNCHANGED = 0x30; // '0'
 
 /**
  * Reads the `sessionState` of an OK packet, in the server's order.
@@ -79,7 +81,7 @@ function readEntry(kind: number, data: Buffer): SessionStateEntry {
     case KIND.SCHEMA:
       return { t: 'schema', schema: text(cursor) };
     case KIND.STATE_CHANGE:
-      return { t: 'state-change', changed: text(cursor) === CHANGED };
+      return { t: 'state-change', changed: cursor.u8() === CHANGED };
     case KIND.GTIDS:
       if (cursor.u8() !== GTIDS_AS_TEXT) return { t: 'other', kind, data };
       return { t: 'gtids', gtids: text(cursor) };
@@ -103,7 +105,10 @@ function encodeEntry(entry: SessionStateEntry): { kind: number; data: Buffer } {
     case 'schema':
       return { kind: KIND.SCHEMA, data: strings(entry.schema) };
     case 'state-change':
-      return { kind: KIND.STATE_CHANGE, data: strings(entry.changed ? CHANGED : '0') };
+      return {
+        kind: KIND.STATE_CHANGE,
+        data: Buffer.from([entry.changed ? CHANGED : UNCHANGED]),
+      };
     case 'gtids':
       return {
         kind: KIND.GTIDS,

@@ -13,8 +13,8 @@ import { decodeSessionState } from '../../../src/wire/packets/session-state.ts';
 import { decodeStmtPrepareOk } from '../../../src/wire/packets/stmt-prepare-ok.ts';
 import { ascii, hex } from '../../support/hex.ts';
 
-/** Dumps that the protocol's manual prints, so that our encoders cannot vouch for themselves. */
-describe('packets printed in the manual', () => {
+/** Dumps that are not ours, so that our encoders cannot vouch for themselves. */
+describe('packets printed in the manual or taken from a server', () => {
   test('greeting of a server without plugins', () => {
     const greeting = decodeHandshakeV10(
       hex(`0a 352e352e322d6d3200 0b000000 6476484049 2d434a 00 fff7 08 0200
@@ -100,7 +100,17 @@ describe('packets printed in the manual', () => {
       { t: 'system-variable', name: 'autocommit', value: 'OFF' },
     ]);
     expect(decodeSessionState(hex('01 05 04 74657374'))).toEqual([{ t: 'schema', schema: 'test' }]);
-    expect(decodeSessionState(hex('02 02 01 31'))).toEqual([{ t: 'state-change', changed: true }]);
+  });
+
+  test('session state as MySQL 9.7 sends it', () => {
+    expect(decodeSessionState(hex(`02 01 31 04 01 00 05 09 08 ${ascii('T_______')}`))).toEqual([
+      { t: 'state-change', changed: true },
+      { t: 'transaction-characteristics', statements: '' },
+      { t: 'transaction-state', state: 'T_______' },
+    ]);
+    expect(
+      decodeSessionState(hex(`03 28 00 26 ${ascii('df4c5a19-e4a8-11f1-8965-02fc00000001:1')}`)),
+    ).toEqual([{ t: 'gtids', gtids: 'df4c5a19-e4a8-11f1-8965-02fc00000001:1' }]);
   });
 
   test('answer to COM_STMT_PREPARE', () => {
