@@ -34,7 +34,11 @@ export interface Prober {
 /** Probes drift apart by this share of the interval, so that several proxies do not beat in step. */
 const JITTER = 0.1;
 
-/** A lost connection brings the next probe forward, to this share of the interval at the least. */
+/**
+ * The least time from one probe to the next, as a share of the interval, however urgently it is
+ * asked for: a server that drops each connection, or a data path that fails on each statement,
+ * does not set the pace.
+ */
 const LEAST_GAP = 0.1;
 
 /** Probes each server at an interval, each on its own: a dead one does not delay the others. */
@@ -65,7 +69,7 @@ export class Monitor implements Prober {
     await Promise.all([...this.#watches.values()].map((watch) => watch.stop()));
   }
 
-  /** Probes one server now, or right after the probe that is under way. */
+  /** Probes one server as soon as may be, or right after the probe that is under way. */
   probeNow(id: ServerId): void {
     this.#watches.get(id)?.probeNow();
   }
@@ -91,7 +95,7 @@ class Watch {
   #onObservation: (observation: Observation) => void = () => undefined;
 
   constructor(makeProbe: (onLost: () => void) => ServerProbe, timing: WatchTiming) {
-    this.#probe = makeProbe(() => this.#probeEarly());
+    this.#probe = makeProbe(() => this.#onLost());
     this.#timing = timing;
   }
 
@@ -113,21 +117,23 @@ class Watch {
     const state = this.#state;
     if (state.t === 'waiting') {
       clearTimeout(state.timer);
-      this.#begin();
+      this.#wait(0);
     } else if (state.t === 'probing') {
       // It began before this moment: its answer may be older than what is asked for.
       this.#state = { ...state, again: true };
     }
   }
 
-  /** Like `probeNow`, but a server that keeps closing connections does not set the pace. */
-  #probeEarly(): void {
-    const state = this.#state;
-    if (state.t !== 'waiting') return;
-    clearTimeout(state.timer);
-    const { intervalMs, nowMs } = this.#timing;
-    const leftMs = Math.max(0, this.#begunAtMs + intervalMs * LEAST_GAP - nowMs());
-    this.#state = { t: 'waiting', timer: setTimeout(() => this.#begin(), leftMs) };
+  #onLost(): void {
+    if (this.#state.t === 'waiting') this.probeNow();
+  }
+
+  /** Until `intervalMs` after the last probe began, but for the least gap at any rate. */
+  #wait(intervalMs: number): void {
+    const { intervalMs: regularMs, nowMs } = this.#timing;
+    const dueMs = this.#begunAtMs + Math.max(intervalMs, regularMs * LEAST_GAP);
+    const timer = setTimeout(() => this.#begin(), Math.max(0, dueMs - nowMs()));
+    this.#state = { t: 'waiting', timer };
   }
 
   #begin(): void {
@@ -139,10 +145,8 @@ class Watch {
     const observation = await this.#probe.run();
     const state = this.#state;
     if (state.t !== 'probing') return;
-    const { intervalMs, nowMs, random } = this.#timing;
-    const intervalNowMs = intervalMs * (1 + JITTER * (2 * random() - 1));
-    const leftMs = state.again ? 0 : Math.max(0, this.#begunAtMs + intervalNowMs - nowMs());
-    this.#state = { t: 'waiting', timer: setTimeout(() => this.#begin(), leftMs) };
+    const { intervalMs, random } = this.#timing;
+    this.#wait(state.again ? 0 : intervalMs * (1 + JITTER * (2 * random() - 1)));
     // Last: the listener may ask for the next probe, or stop the monitor.
     this.#onObservation(observation);
   }

@@ -79,7 +79,8 @@ function costOf(server: ServerView, loadOf: (id: ServerId) => number): number {
   return (loadOf(server.id) + 1 + lagMs / LAG_MS_PER_STATEMENT) / server.weight;
 }
 
-function isEligible(server: ServerView, demand: ReplicaDemand): boolean {
+/** Whether a server may take a read of this demand. */
+export function isEligible(server: ServerView, demand: ReplicaDemand): boolean {
   return (
     server.role === 'replica' &&
     server.ineligible === null &&

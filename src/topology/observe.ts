@@ -48,7 +48,7 @@ function readPositions(before: ServerRecord, report: ServerReport): Positions {
       executed: reread(before.executed, report.flavor, report.gtidSet),
       applied: reread(before.applied, report.flavor, report.appliedGtidSet),
       binlogState:
-        report.binlogState === before.report?.binlogState
+        before.gtidProblem === null && report.binlogState === before.report?.binlogState
           ? before.binlogState
           : parseMariadbBinlogState(report.binlogState ?? ''),
       gtidProblem: null,

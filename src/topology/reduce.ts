@@ -74,7 +74,7 @@ export function markUnreachable(
   nowMs: number,
 ): TopologyState {
   const before = state.records.get(serverId);
-  if (before === undefined || !before.reachable) return state;
+  if (before === undefined || !before.reachable || before.suspicion !== null) return state;
   return settle(state, { ...before, suspicion: { sinceMs: nowMs, why } }, nowMs);
 }
 
