@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -69,13 +69,16 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
 }
 
 async function tryLock(lockPath: string): Promise<boolean> {
+  // Linked into place with its content: a lock file never stands empty, whoever crashes when.
+  const prepared = `${lockPath}.${randomBytes(4).toString('hex')}`;
+  await writeFile(prepared, JSON.stringify(identify(process.pid)));
   try {
-    const file = await open(lockPath, 'wx');
-    await file.writeFile(JSON.stringify(identify(process.pid)));
-    await file.close();
+    await link(prepared, lockPath);
     return true;
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    await rm(prepared, { force: true });
   }
   if (!(await isStale(lockPath))) return false;
   // Renamed before it is removed: of several waiters that found it stale only one may take it away.
@@ -87,8 +90,8 @@ async function tryLock(lockPath: string): Promise<boolean> {
 
 async function isStale(lockPath: string): Promise<boolean> {
   const text = await readFile(lockPath, 'utf8').catch(() => null);
-  // Gone, or made this instant and not yet written: look again.
-  if (text === null || text === '') return false;
+  // Released in the meantime: look again.
+  if (text === null) return false;
   const holder: unknown = JSON.parse(text);
   return isIdentity(holder) && !isAlive(holder);
 }

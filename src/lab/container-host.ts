@@ -166,6 +166,10 @@ export class ContainerHost implements ServerHost {
     return (await openEngine()).getContainer(server.containerId);
   }
 
+  pid(): null {
+    return null;
+  }
+
   rootAccess(server: ServerRecord) {
     return { host: '127.0.0.1', port: server.port, password: this.#state.rootPassword };
   }

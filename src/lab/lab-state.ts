@@ -8,10 +8,11 @@ import type { Programs } from './programs.ts';
 /** One server as `lab.json` remembers it. */
 export interface ServerRecord {
   readonly id: string;
-  readonly serverNumber: number;
+  /** `server_id`; a server that is laid down anew gets a new one. */
+  serverNumber: number;
   /** Where clients on this machine connect. */
   readonly port: number;
-  /** The running process, null when it was stopped or killed by the lab (or never ran). */
+  /** The process that was started last; whether it still lives is asked of the system. */
   process: ProcessIdentity | null;
   /** The container, where the lab runs in containers. */
   containerId: string | null;

@@ -1,7 +1,8 @@
 import type { Flavor } from '../topology/snapshot.ts';
-import { LagwiseError } from '../lib/errors.ts';
+import { LagwiseError, messageOf } from '../lib/errors.ts';
 import { LAB_ACCOUNTS } from './accounts.ts';
 import { type LabState, type ServerRecord, writeLabState } from './lab-state.ts';
+import { clientPath } from './client-script.ts';
 import { promote } from './promotion.ts';
 import { replicationDialect, waitAnswers, waitThreadsRun } from './replication.ts';
 import type { ReplicationDialect } from './replication-dialect.ts';
@@ -60,6 +61,8 @@ export class Lab implements AsyncDisposable {
   /** Where the programs come from, for people. */
   readonly origin: string;
   readonly accounts = LAB_ACCOUNTS;
+  /** A command line client to start by this path; null where none came with the server. */
+  readonly clientPath: string | null;
   readonly #state: LabState;
   readonly #host: ServerHost;
   readonly #dialect: ReplicationDialect;
@@ -73,6 +76,7 @@ export class Lab implements AsyncDisposable {
     this.flavor = flavor;
     this.version = version;
     this.origin = origin;
+    this.clientPath = clientPath(parts.dir, parts.state);
     this.#state = parts.state;
     this.#host = parts.host;
     this.#dialect = replicationDialect(flavor);
@@ -108,7 +112,7 @@ export class Lab implements AsyncDisposable {
     await this.#save();
     const [primary, ...replicas] = servers;
     if (primary === undefined) throw new LagwiseError('internal', 'A lab has at least one server');
-    await this.#root(primary, (query) => this.#dialect.setReadOnly(query, false));
+    await this.#open(primary);
     this.#say(`${primary.id} is the primary: writable, binary log on`);
     await Promise.all(replicas.map((server) => this.#follow(server)));
   }
@@ -117,14 +121,12 @@ export class Lab implements AsyncDisposable {
   async kill(id: string): Promise<void> {
     await this.#host.end(this.#record(id), 'kill');
     this.#say(`${id} was killed`);
-    await this.#save();
   }
 
   /** Shuts a server down in order. */
   async stop(id: string): Promise<void> {
     await this.#host.end(this.#record(id), 'stop');
     this.#say(`${id} was shut down`);
-    await this.#save();
   }
 
   /**
@@ -139,7 +141,7 @@ export class Lab implements AsyncDisposable {
     this.#say(`${id} runs on port ${server.port}`);
     if (options.rejoin === false) return;
     if (id === this.#state.primary) {
-      await this.#root(server, (query) => this.#dialect.setReadOnly(query, false));
+      await this.#open(server);
       return;
     }
     const primary = this.#record(this.#state.primary);
@@ -158,6 +160,8 @@ export class Lab implements AsyncDisposable {
         `${server.id} has transactions that ${primary.id} lacks (${errant}): laid down anew`,
       );
       await this.#host.end(server, 'kill');
+      // A replica skips what carries its own number, and an empty one needs all it once wrote.
+      server.serverNumber = 1 + Math.max(...this.#state.servers.map((each) => each.serverNumber));
       await this.#host.createData(server);
       await this.#launch(server);
       await this.#save();
@@ -210,6 +214,7 @@ export class Lab implements AsyncDisposable {
       say: this.#say,
       root: (server, work) => this.#root(server, work),
       follow: (server) => this.#follow(server),
+      open: (server) => this.#open(server),
       save: () => this.#save(),
     });
   }
@@ -276,7 +281,7 @@ export class Lab implements AsyncDisposable {
       host: '127.0.0.1',
       port: server.port,
       role: server.id === this.#state.primary ? 'primary' : 'replica',
-      pid: server.process?.pid ?? null,
+      pid: this.#host.pid(server),
       socketPath: paths?.socketPath ?? null,
       dataDir: paths?.dataDir ?? null,
     };
@@ -295,11 +300,20 @@ export class Lab implements AsyncDisposable {
     }
   }
 
+  /** Lets a server take writes as the primary. */
+  async #open(server: ServerRecord): Promise<void> {
+    await this.#root(server, async (query) => {
+      if (this.#state.semiSync) await this.#dialect.setSemiSyncSource(query, true);
+      await this.#dialect.setReadOnly(query, false);
+    });
+  }
+
   async #follow(server: ServerRecord): Promise<void> {
     const primary = this.#record(this.#state.primary);
     const source = this.#host.source(primary);
     await this.#root(server, async (query) => {
       await this.#dialect.setReadOnly(query, true);
+      if (this.#state.semiSync) await this.#dialect.setSemiSyncSource(query, false);
       await this.#dialect.follow(query, source);
       await waitThreadsRun(this.#dialect, query, THREADS_DEADLINE_MS);
     });
@@ -311,12 +325,17 @@ export class Lab implements AsyncDisposable {
     const silent = { readOnly: null, sourcePort: null, receiver: null, applier: null };
     const base = { ...this.#view(server), state, ...silent, position: null, error: null };
     if (state !== 'running') return base;
-    return this.#root(server, async (query) => {
-      const [row] = await query('SELECT @@global.read_only AS readOnly');
-      const threads = await this.#dialect.threads(query);
-      const position = await this.#dialect.position(query);
-      return { ...base, readOnly: Number(row?.['readOnly']) === 1, position, ...threads };
-    });
+    try {
+      return await this.#root(server, async (query) => {
+        const [row] = await query('SELECT @@global.read_only AS readOnly');
+        const threads = await this.#dialect.threads(query);
+        const position = await this.#dialect.position(query);
+        return { ...base, readOnly: Number(row?.['readOnly']) === 1, position, ...threads };
+      });
+    } catch (error) {
+      // It died or hangs since the look at its process: that is its status, not a failure to get it.
+      return { ...base, error: messageOf(error) };
+    }
   }
 
   #root<T>(server: ServerRecord, work: (query: Query) => Promise<T>): Promise<T> {

@@ -21,6 +21,7 @@ const LOOPBACK = '127.0.0.1';
 const KILL_DEADLINE_MS = 10_000;
 /** A server in order writes its dirty pages first. */
 const STOP_DEADLINE_MS = 60_000;
+const PAUSE_DEADLINE_MS = 5_000;
 const POLL_MS = 10;
 const TAIL_LINES = 5;
 
@@ -49,6 +50,7 @@ export class ProcessHost implements ServerHost {
     if (server.process !== null && isAlive(server.process)) {
       throw new LagwiseError('lab', `${server.id} runs already`);
     }
+    await this.#removeRemains(server);
     const { server: program, flavor } = this.#programs;
     const options = serverOptions(flavor, this.#place(server), this.#state.semiSync);
     const output = await open(join(this.#dir, server.id, 'output.log'), 'a');
@@ -65,6 +67,15 @@ export class ProcessHost implements ServerHost {
     }
   }
 
+  /**
+   * A killed server leaves its socket with a lock file beside it. The next one asks whether the
+   * process in the lock file lives, and takes a zombie that nobody has reaped for a living one.
+   */
+  async #removeRemains(server: ServerRecord): Promise<void> {
+    const { socketPath } = this.paths(server);
+    for (const path of [socketPath, `${socketPath}.lock`]) await rm(path, { force: true });
+  }
+
   async state(server: ServerRecord): Promise<RunState> {
     if (server.process === null || !isAlive(server.process)) return 'stopped';
     return isPaused(server.process) ? 'paused' : 'running';
@@ -76,27 +87,24 @@ export class ProcessHost implements ServerHost {
     signalProcess(running, how === 'kill' ? 'SIGKILL' : 'SIGTERM');
     // A paused process acts on SIGTERM only when it goes on.
     if (how === 'stop') signalProcess(running, 'SIGCONT');
-    const deadline = Date.now() + (how === 'kill' ? KILL_DEADLINE_MS : STOP_DEADLINE_MS);
-    while (isAlive(running)) {
-      if (Date.now() > deadline) {
-        throw new LagwiseError('lab', `${server.id} (pid ${running.pid}) does not end: kill it`);
-      }
-      await sleep(POLL_MS);
-    }
-    server.process = null;
+    const deadlineMs = how === 'kill' ? KILL_DEADLINE_MS : STOP_DEADLINE_MS;
+    await until(() => !isAlive(running), deadlineMs, `${server.id} (pid ${running.pid}) to end`);
   }
 
   async pause(server: ServerRecord): Promise<void> {
-    this.#signal(server, 'SIGSTOP');
+    const running = requireRunning(server);
+    signalProcess(running, 'SIGSTOP');
+    await until(() => isPaused(running), PAUSE_DEADLINE_MS, `${server.id} to pause`);
   }
 
   async resume(server: ServerRecord): Promise<void> {
-    this.#signal(server, 'SIGCONT');
+    const running = requireRunning(server);
+    signalProcess(running, 'SIGCONT');
+    await until(() => !isPaused(running), PAUSE_DEADLINE_MS, `${server.id} to go on`);
   }
 
-  #signal(server: ServerRecord, signal: NodeJS.Signals): void {
-    if (server.process !== null && signalProcess(server.process, signal)) return;
-    throw new LagwiseError('lab', `${server.id} does not run: start it first`);
+  pid(server: ServerRecord): number | null {
+    return server.process !== null && isAlive(server.process) ? server.process.pid : null;
   }
 
   rootAccess(server: ServerRecord) {
@@ -134,6 +142,21 @@ export class ProcessHost implements ServerHost {
       pidPath: join(this.#dir, server.id, 'mysqld.pid'),
       logPath: join(this.#dir, server.id, 'error.log'),
     };
+  }
+}
+
+function requireRunning(server: ServerRecord): ProcessIdentity {
+  if (server.process !== null && isAlive(server.process)) return server.process;
+  throw new LagwiseError('lab', `${server.id} does not run: start it first`);
+}
+
+async function until(reached: () => boolean, deadlineMs: number, what: string): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
+  while (!reached()) {
+    if (Date.now() > deadline) {
+      throw new LagwiseError('lab', `Waited ${deadlineMs} ms in vain for ${what}`);
+    }
+    await sleep(POLL_MS);
   }
 }
 

@@ -18,6 +18,8 @@ export type Programs =
       readonly origin: string;
       /** The server with the options that say where its own files are. */
       readonly server: Command;
+      /** The command line client that belongs to it; null when there is none. */
+      readonly client: Command | null;
       /** An initialised data folder to copy. */
       readonly templateDir: string;
     }
@@ -38,6 +40,7 @@ export interface ProgramWishes {
 
 /** Where servers are installed that an ordinary user's PATH leaves out. */
 const FURTHER_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin', '/usr/local/bin'];
+const CLIENTS: Record<Flavor, string> = { mysql: 'mysql', mariadb: 'mariadb' };
 const VERSION_DEADLINE_MS = 10_000;
 
 /** The oldest versions with the statements that the lab uses. */
@@ -104,7 +107,9 @@ async function fromPath(flavor: Flavor, path: string, wishes: ProgramWishes): Pr
   const server = { file: path, args: ['--no-defaults'] };
   // Installed as <prefix>/sbin or <prefix>/bin with the files it needs under the same prefix.
   const shareDir = join(dirname(dirname(path)), 'share', flavor === 'mysql' ? 'mysql' : 'mariadb');
-  return proved({ flavor, server, origin: path, shareDir, wishes });
+  const clientPath = join(dirname(dirname(path)), 'bin', CLIENTS[flavor]);
+  const client = (await canRun(clientPath)) ? { file: clientPath, args: [] } : null;
+  return proved({ flavor, server, client, origin: path, shareDir, wishes });
 }
 
 async function searchPath(flavor: Flavor): Promise<string> {
@@ -113,14 +118,17 @@ async function searchPath(flavor: Flavor): Promise<string> {
   for (const name of names) {
     for (const folder of folders) {
       const path = join(folder, name);
-      const runs = await access(path, constants.X_OK).then(
-        () => true,
-        () => false,
-      );
-      if (runs && folder !== '') return path;
+      if (folder !== '' && (await canRun(path))) return path;
     }
   }
   throw new LagwiseError('lab', `no ${names.join(' or ')} there`);
+}
+
+function canRun(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function fromPackages(flavor: Flavor, wishes: ProgramWishes): Promise<Programs> {
@@ -129,7 +137,8 @@ async function fromPackages(flavor: Flavor, wishes: ProgramWishes): Promise<Prog
   const tree = await ensureTree(onStep ? { ...request, onProgress: onStep } : request);
   const server = treeServer(flavor, tree);
   const shareDir = tree.path('usr/share/mysql');
-  return proved({ flavor, server, origin: basename(tree.dir), shareDir, wishes });
+  const client = tree.command(`usr/bin/${CLIENTS[flavor]}`, ['--no-defaults']);
+  return proved({ flavor, server, client, origin: basename(tree.dir), shareDir, wishes });
 }
 
 function treeServer(flavor: Flavor, tree: Tree): Command {
@@ -145,6 +154,7 @@ function treeServer(flavor: Flavor, tree: Tree): Command {
 interface Candidate {
   readonly flavor: Flavor;
   readonly server: Command;
+  readonly client: Command | null;
   readonly origin: string;
   /** Where MariaDB's SQL files for a new data folder are. */
   readonly shareDir: string;
@@ -152,7 +162,7 @@ interface Candidate {
 }
 
 async function proved(candidate: Candidate): Promise<Programs> {
-  const { flavor, server, origin, shareDir, wishes } = candidate;
+  const { flavor, server, client, origin, shareDir, wishes } = candidate;
   const text = await run(
     { ...server, args: [...server.args, '--version'] },
     { what: 'Asking for the version', deadlineMs: VERSION_DEADLINE_MS },
@@ -165,7 +175,7 @@ async function proved(candidate: Candidate): Promise<Programs> {
     shareDir,
     onStep: wishes.onStep ?? (() => undefined),
   });
-  return { t: 'process', flavor, version, origin, server, templateDir };
+  return { t: 'process', flavor, version, origin, server, client, templateDir };
 }
 
 /** The version in what `mysqld --version` prints, if it is of the flavor and new enough. */

@@ -13,6 +13,7 @@ export interface Promotion {
   readonly dialect: ReplicationDialect;
   readonly say: (text: string) => void;
   readonly root: <T>(server: ServerRecord, work: (query: Query) => Promise<T>) => Promise<T>;
+  readonly open: (server: ServerRecord) => Promise<void>;
   readonly follow: (server: ServerRecord) => Promise<void>;
   readonly save: () => Promise<void>;
 }
@@ -37,10 +38,8 @@ export async function promote(promotion: Promotion): Promise<void> {
   await root(candidate, (query) => dialect.setLag(query, 0));
   await fenceOldPrimary(promotion, others);
   await collect(promotion, others);
-  await root(candidate, async (query) => {
-    await dialect.unfollow(query);
-    await dialect.setReadOnly(query, false);
-  });
+  await root(candidate, (query) => dialect.unfollow(query));
+  await promotion.open(candidate);
   state.primary = candidate.id;
   await promotion.save();
   say(`${candidate.id} is the primary`);

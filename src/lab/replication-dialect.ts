@@ -23,6 +23,8 @@ export interface ReplicationDialect {
   /** Ends a server's life as a replica and forgets its source. */
   unfollow(query: Query): Promise<void>;
   setReadOnly(query: Query, readOnly: boolean): Promise<void>;
+  /** Whether commits wait for a replica's receipt; only where the semi-sync options are loaded. */
+  setSemiSyncSource(query: Query, on: boolean): Promise<void>;
   /** Null when the server follows nobody. */
   threads(query: Query): Promise<ReplicaThreads | null>;
   /** What a replica must have executed to be level with this server. */

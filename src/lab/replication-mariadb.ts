@@ -32,6 +32,10 @@ export const mariadbReplication: ReplicationDialect = {
     await query(`SET GLOBAL read_only=${readOnly ? 'ON' : 'OFF'}`);
   },
 
+  async setSemiSyncSource(query, on) {
+    await query(`SET GLOBAL rpl_semi_sync_master_enabled=${on ? 'ON' : 'OFF'}`);
+  },
+
   async threads(query) {
     const rows = await query('SHOW SLAVE STATUS');
     if (rows.length === 0) return null;

@@ -27,6 +27,10 @@ export const mysqlReplication: ReplicationDialect = {
     await query(readOnly ? 'SET GLOBAL super_read_only=ON' : 'SET GLOBAL read_only=OFF');
   },
 
+  async setSemiSyncSource(query, on) {
+    await query(`SET GLOBAL rpl_semi_sync_source_enabled=${on ? 'ON' : 'OFF'}`);
+  },
+
   async threads(query) {
     const rows = await query('SHOW REPLICA STATUS');
     if (rows.length === 0) return null;

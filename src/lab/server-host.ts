@@ -18,6 +18,8 @@ export interface ServerHost {
   end(server: ServerRecord, how: 'kill' | 'stop'): Promise<void>;
   pause(server: ServerRecord): Promise<void>;
   resume(server: ServerRecord): Promise<void>;
+  /** Null when it does not run, or runs where this machine's process numbers do not count. */
+  pid(server: ServerRecord): number | null;
   rootAccess(server: ServerRecord): RootAccess;
   /** Where another server of the lab reaches this one. */
   source(server: ServerRecord): Source;

@@ -80,16 +80,20 @@ const MARIADB = [
   '--innodb-log-file-size=64M',
 ];
 
-/** Both halves on every server: after a promotion the roles have changed, the options have not. */
+/**
+ * The replica's half is on everywhere. The source's half is switched by role: a replica commits too,
+ * and would wait for an acknowledgement that nobody below it sends.
+ */
 const SEMI_SYNC: Record<Flavor, readonly string[]> = {
   mysql: [
     '--plugin-load-add=semisync_source.so;semisync_replica.so',
-    '--rpl-semi-sync-source-enabled=ON',
     '--rpl-semi-sync-replica-enabled=ON',
+    // With no replica left commits go on at once, not after the time limit.
+    '--rpl-semi-sync-source-wait-no-replica=OFF',
   ],
   mariadb: [
-    '--rpl-semi-sync-master-enabled=ON',
     '--rpl-semi-sync-slave-enabled=ON',
+    '--rpl-semi-sync-master-wait-no-slave=OFF',
     '--rpl-semi-sync-master-wait-point=AFTER_SYNC',
   ],
 };

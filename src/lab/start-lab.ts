@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { LagwiseError } from '../lib/errors.ts';
 import type { Flavor } from '../topology/snapshot.ts';
+import { writeClientScript } from './client-script.ts';
 import { ContainerHost } from './container-host.ts';
 import { freePorts, requireFree } from './free-ports.ts';
 import { Lab } from './lab.ts';
@@ -73,6 +74,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   };
   // First the file that marks the folder as ours, then whoever cleans it, then what is to be cleaned.
   await writeLabState(dir, state);
+  await writeClientScript(dir, state);
   const watchdog = startWatchdog({ dir, socketDir, containers: programs.t === 'container' });
   const lab = new Lab({ dir, state, host: hostOf(dir, state), watchdog, onStep });
   try {
