@@ -15,8 +15,6 @@ export class ByteQueue {
   #buffer: Buffer = EMPTY;
   #start = 0;
   #end = 0;
-  /** Whether `#buffer` is our own memory, with room to grow into, or a chunk lent by `push`. */
-  #owned = false;
 
   /** Bytes waiting. */
   get length(): number {
@@ -30,7 +28,6 @@ export class ByteQueue {
       this.#buffer = chunk;
       this.#start = 0;
       this.#end = chunk.length;
-      this.#owned = false;
     } else {
       this.#append(chunk);
     }
@@ -59,19 +56,18 @@ export class ByteQueue {
     this.#buffer = EMPTY;
     this.#start = 0;
     this.#end = 0;
-    this.#owned = false;
   }
 
   #append(chunk: Buffer): void {
     const kept = this.length;
-    if (!this.#owned || this.#end + chunk.length > this.#buffer.length) {
+    // A chunk lent by `push` is full to its end, so bytes never go into memory that is not ours.
+    if (this.#end + chunk.length > this.#buffer.length) {
       const capacity = Math.max(kept + chunk.length, kept * 2, MIN_OWNED_BYTES);
       const grown = Buffer.allocUnsafeSlow(capacity);
       this.#buffer.copy(grown, 0, this.#start, this.#end);
       this.#buffer = grown;
       this.#start = 0;
       this.#end = kept;
-      this.#owned = true;
     }
     chunk.copy(this.#buffer, this.#end);
     this.#end += chunk.length;

@@ -39,20 +39,6 @@ export const CAP = {
   REMEMBER_OPTIONS: 0x8000_0000,
 } as const;
 
-/**
- * MariaDB's extended flags: a second uint32 in the reserved bytes of the handshake, there only when
- * the sender leaves `LONG_PASSWORD` unset.
- * @see https://mariadb.com/docs/server/reference/clientserver-protocol/1-connecting/connection
- */
-export const MARIADB_CAP = {
-  PROGRESS: 0x0000_0001,
-  COM_MULTI: 0x0000_0002,
-  STMT_BULK_OPERATIONS: 0x0000_0004,
-  EXTENDED_METADATA: 0x0000_0008,
-  CACHE_METADATA: 0x0000_0010,
-  BULK_UNIT_RESULTS: 0x0000_0020,
-} as const;
-
 /** Whether every bit of `flag` is set in `caps`. */
 export function has(caps: number, flag: number): boolean {
   // `>>> 0` on both sides: bit operators are signed, and the highest flag would compare negative.

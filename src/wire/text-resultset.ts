@@ -35,7 +35,7 @@ const NOT_DECIMAL = 0x1f;
 export function encodeTextResultset(result: TextResultset, options: ResultsetOptions): Buffer {
   const packets: Buffer[] = [];
   const { caps, status } = options;
-  const nextSeq = (): number => (options.seq + packets.length) & 0xff;
+  const nextSeq = (): number => options.seq + packets.length;
   packets.push(encodeColumnCount(result.columns.length, nextSeq(), caps));
   for (const name of result.columns) packets.push(encodeColumn(name, nextSeq()));
   if (!has(caps, CAP.DEPRECATE_EOF)) packets.push(encodeEof({ warnings: 0, status }, nextSeq()));

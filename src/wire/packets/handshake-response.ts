@@ -23,7 +23,7 @@ export interface HandshakeResponse extends LoginHeader {
 /** The server's own bound for all connection attributes. */
 export const MAX_ATTRIBUTES_BYTES = 64 * 1024;
 /** Passwords and tickets are shorter; the server takes up to its packet bound. */
-export const MAX_AUTH_RESPONSE_BYTES = 16 * 1024;
+const MAX_AUTH_RESPONSE_BYTES = 16 * 1024;
 /**
  * Longest handshake response taken: both bounds above, names of 64 KiB together, the fixed part.
  * For the framer of the login phase.

@@ -5,7 +5,7 @@ import { PacketWriter } from '../writer.ts';
 import { NONCE_BYTES, nonceFromWire, nonceToWire } from './nonce-bytes.ts';
 
 /** First byte of a packet by which a server greets. An ERR (0xFF) may stand in its place. */
-export const HANDSHAKE_V10 = 10;
+const HANDSHAKE_V10 = 10;
 
 /** The server's greeting, the first packet of a connection. */
 export interface HandshakeV10 {
@@ -17,7 +17,7 @@ export interface HandshakeV10 {
   /** What the server's plugin hashes with the password, without the NUL that ends it. */
   readonly nonce: Buffer;
   readonly caps: number;
-  /** MariaDB's extended flags (`MARIADB_CAP`); 0 from MySQL. */
+  /** MariaDB's extended flags, which it shows by leaving `LONG_PASSWORD` unset; 0 from MySQL. */
   readonly extendedCaps: number;
   /** Default collation, its low 8 bits. */
   readonly collationId: number;

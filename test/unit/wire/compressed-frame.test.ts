@@ -77,13 +77,14 @@ describe.each(ALGORITHMS)('compressed protocol with %s', (algorithm) => {
   });
 
   test.each([
-    ['less', plain.length + 1],
-    ['more', plain.length - 1],
-    ['far more', 1],
-  ])('a frame that unpacks to %s than it declares is refused', (_name, declared) => {
+    ['less', plain.length + 1, /less than it declares/],
+    // Told by the bound on the output, not by its length: nothing more was ever unpacked.
+    ['more', plain.length - 1, /does not unpack/],
+    ['far more', 1, /does not unpack/],
+  ])('a frame that unpacks to %s than it declares is refused', (_name, declared, message) => {
     const decoder = new CompressedDecoder(algorithm);
     decoder.push(compressedFrame(compress(plain), 0, declared));
-    expect(() => decoder.next()).toThrow(MalformedPacketError);
+    expect(() => decoder.next()).toThrow(message);
     expect(() => decoder.push(Buffer.alloc(1))).toThrow(MalformedPacketError);
   });
 

@@ -132,6 +132,15 @@ describe('framer', () => {
     expect(framer.next()?.payload.toString()).toBe('first');
   });
 
+  test('forgets a packet that was begun when its bytes are taken', () => {
+    const framer = new Framer(64);
+    framer.push(stream.subarray(0, 6));
+    expect(framer.next()).toBeNull();
+    expect(framer.takeRest()).toEqual(stream.subarray(0, 6));
+    framer.push(frame(Buffer.from('longer than before'), 9));
+    expect(framer.next()).toEqual({ seq: 9, payload: Buffer.from('longer than before') });
+  });
+
   test('takes 2 MiB byte by byte in linear time and memory', () => {
     const bytes = frame(patterned(2 * MIB), 0);
     const framer = new Framer(4 * MIB);

@@ -118,6 +118,23 @@ describe('greeting', () => {
     expect(decodeHandshakeV10(bytes.subarray(4)).serverVersion).toBe('5.5.5-m3');
   });
 
+  test('may carry a longer nonce for its plugin', () => {
+    const bytes = encodeHandshakeV10(greeting).subarray(4);
+    const lengthAt = bytes.indexOf(0, 0) + 1 + 4 + 8 + 1 + 2 + 1 + 2 + 2;
+    expect(bytes.readUInt8(lengthAt)).toBe(21);
+    const secondPart = Buffer.alloc(25, 0x22);
+    const longer = Buffer.concat([
+      bytes.subarray(0, lengthAt),
+      Buffer.from([8 + secondPart.length]),
+      Buffer.alloc(10),
+      secondPart,
+      Buffer.from('mysql_native_password\0'),
+    ]);
+    const decoded = decodeHandshakeV10(longer);
+    expect(decoded.nonce).toEqual(Buffer.concat([NONCE.subarray(0, 8), secondPart]));
+    expect(decoded.pluginName).toBe('mysql_native_password');
+  });
+
   test('in another protocol is refused with its number', () => {
     expect(() => decodeHandshakeV10(hex('09 352e3000'))).toThrow(/protocol 9/);
   });
@@ -132,8 +149,10 @@ describe('auth switch request', () => {
     expect(request).toEqual({ pluginName: 'mysql_native_password', nonce: hex(nonce) });
   });
 
-  test('keeps a nonce of 32 bytes that ends with zero', () => {
-    const nonce = '11'.repeat(31) + '00';
+  test.each([
+    ['ends with zero', `${'11'.repeat(31)}00`],
+    ['has a zero behind 20 bytes', `${'11'.repeat(20)}00${'11'.repeat(11)}`],
+  ])('keeps a nonce of 32 bytes that %s', (_name, nonce) => {
     const request = decodeAuthSwitchRequest(hex(`fe ${ascii('client_ed25519')}00 ${nonce}`));
     expect(request.nonce).toEqual(hex(nonce));
   });
@@ -269,6 +288,12 @@ describe('query', () => {
     ['GEOMETRY', 'ff', '00'],
   ])('is found behind an attribute of type %s', (_name, type, value) => {
     expect(textOf(`03 01 01 00 01 ${type}80 01 61 ${value} ${ascii('SELECT 1')}`)).toBe('SELECT 1');
+  });
+
+  test('is found behind eight attributes, whose NULL flags fill one byte', () => {
+    const types = 'fe00 00 '.repeat(8);
+    const values = '0161 '.repeat(8);
+    expect(textOf(`03 08 01 00 01 ${types} ${values} ${ascii('SELECT 1')}`)).toBe('SELECT 1');
   });
 
   test('is found behind attributes that are NULL and have no value', () => {
