@@ -17,10 +17,12 @@ import {
   parseBackup,
   parseCompound,
   parseCreate,
+  parseDml,
   parseDrop,
   parseFlush,
   parseGet,
   parseHandler,
+  parseInsert,
   parseKill,
   parseLoad,
   parseUnknown,
@@ -39,9 +41,6 @@ type Parse = (s: Scanner) => void;
 const admin = primary('admin', EFFECT.IMPLICIT_COMMIT);
 const acl = primary('acl', EFFECT.IMPLICIT_COMMIT);
 const ddl = primary('ddl', EFFECT.IMPLICIT_COMMIT);
-const dml = primary('dml');
-const execute = primary('execute', EFFECT.OPAQUE);
-const signal = primary('signal');
 
 /** Which parser a statement's first word asks for. */
 const PARSERS: readonly (readonly [words: readonly number[], parse: Parse])[] = [
@@ -49,7 +48,8 @@ const PARSERS: readonly (readonly [words: readonly number[], parse: Parse])[] = 
   [[KW.EXPLAIN, KW.DESCRIBE, KW.DESC], parseExplain],
   [[KW.ANALYZE], parseAnalyze],
   [[KW.SHOW], parseShow],
-  [[KW.INSERT, KW.REPLACE, KW.UPDATE, KW.DELETE, KW.MERGE], dml],
+  [[KW.INSERT, KW.REPLACE], parseInsert],
+  [[KW.UPDATE, KW.DELETE, KW.MERGE], parseDml],
   [[KW.LOAD], parseLoad],
   [[KW.CALL], primary('call', EFFECT.OPAQUE)],
   [[KW.HANDLER], parseHandler],
@@ -87,9 +87,9 @@ const PARSERS: readonly (readonly [words: readonly number[], parse: Parse])[] = 
   [[KW.UNLOCK], primary('unlock-tables', EFFECT.UNLOCKS_TABLES)],
   [[KW.BACKUP], parseBackup],
   [[KW.PREPARE], primary('prepare', EFFECT.PREPARES_STATEMENT)],
-  [[KW.EXECUTE], execute],
+  [[KW.EXECUTE], primary('execute', EFFECT.OPAQUE)],
   [[KW.DEALLOCATE], primary('deallocate', EFFECT.DEALLOCATES_STATEMENT)],
-  [[KW.SIGNAL, KW.RESIGNAL], signal],
+  [[KW.SIGNAL, KW.RESIGNAL], primary('signal')],
   [[KW.KILL], parseKill],
   [[KW.USE], parseUse],
   [[KW.GET], parseGet],
@@ -136,7 +136,7 @@ export class Classifier {
   #statement(s: Scanner): void {
     this.#dispatch(s);
     s.rest();
-    if (!s.asksConnectionId) return;
+    if (!s.asksConnectionId || s.reason === 'kill') return;
     const isAlone = s.tokens === LONE_CONNECTION_ID_TOKENS && s.reason === 'select';
     if (isAlone) s.become('local', 'connection-id');
     else s.raise('unknown', 'connection-id');

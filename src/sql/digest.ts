@@ -1,8 +1,9 @@
 import { MINUS, PLUS } from './bytes.ts';
 import type { ClassifyContext } from './classification.ts';
+import { PAREN_KEYWORDS } from './functions.ts';
 import { Lexer } from './lexer.ts';
 import { TOKEN } from './token.ts';
-import { FOLDS_CASE, KW, wordText } from './word-table.ts';
+import { FOLDS_CASE, FUNCTION_KIND_OF, KW, wordText } from './word-table.ts';
 
 /** Codes of folded tokens; single characters push their own token kind. */
 const CODE = { VALUE: 0x40, MORE: 0x41, BYTE: 0x100 } as const;
@@ -221,7 +222,7 @@ export class DigestFolder<Sink extends DigestSink> {
 
 const TEXT_OF_CODE = new Map<number, string>([
   [CODE.VALUE, '?'],
-  [CODE.MORE, '...'],
+  [CODE.MORE, ', ...'],
   [TOKEN.OPEN, '('],
   [TOKEN.CLOSE, ')'],
   [TOKEN.COMMA, ','],
@@ -235,14 +236,21 @@ const TEXT_OF_CODE = new Map<number, string>([
 class TextSink implements DigestSink {
   /** Text of the token that is being pushed. */
   current = '';
+  /** What is pushed next belongs to the piece before: `<=`, or the parenthesis of a call. */
+  glue = false;
   readonly pieces: string[] = [];
   #saved = 0;
 
   push(a: number, b: number): void {
     const isCode = a === b && a >= 0;
-    if (isCode && a >= CODE.BYTE && a < CODE.BYTE + 0x100) {
-      this.pieces.push(String.fromCharCode(a - CODE.BYTE));
-    } else this.pieces.push((isCode ? TEXT_OF_CODE.get(a) : undefined) ?? this.current);
+    const isByte = isCode && a >= CODE.BYTE && a < CODE.BYTE + 0x100;
+    const text = isByte
+      ? String.fromCharCode(a - CODE.BYTE)
+      : ((isCode ? TEXT_OF_CODE.get(a) : undefined) ?? this.current);
+    const last = this.pieces.length - 1;
+    if (this.glue && last >= 0) this.pieces[last] += text;
+    else this.pieces.push(text);
+    this.glue = false;
   }
 
   save(): void {
@@ -258,8 +266,22 @@ class TextSink implements DigestSink {
 const MAX_TEXT_LENGTH = 4096;
 
 /** Pieces that have no blank in front of, or behind, them. */
-const TIGHT_BEFORE = new Set([',', ')', '.']);
+const TIGHT_BEFORE = new Set([',', ', ...', ')', '.']);
 const TIGHT_AFTER = new Set(['(', '.', '@@', '']);
+
+const PAREN_WORDS = new Set(PAREN_KEYWORDS);
+
+/** Whether the current token is written without a blank in front of it. */
+function isGlued(lexer: Lexer): boolean {
+  const { kind, prevKind } = lexer;
+  if (kind === TOKEN.OPEN) {
+    const isFunction = prevKind === TOKEN.WORD && FUNCTION_KIND_OF[lexer.prevWord] !== 0;
+    return isFunction && !PAREN_WORDS.has(wordText(lexer.prevWord));
+  }
+  const isOperator = kind === TOKEN.OTHER || kind === TOKEN.EQUALS;
+  const continues = prevKind === TOKEN.OTHER || prevKind === TOKEN.EQUALS;
+  return isOperator && continues && !lexer.gap && lexer.firstByte() !== MINUS;
+}
 
 /**
  * The statement as people read it in statistics: literals as `?`, keywords in upper case, no
@@ -277,10 +299,12 @@ export function digestText(buf: Buffer, start: number, end: number, ctx: Classif
   while (lexer.next() > TOKEN.BAD && sink.pieces.length < MAX_TEXT_LENGTH) {
     const isKeyword = lexer.kind === TOKEN.WORD && FOLDS_CASE[lexer.word] === 1 && !lexer.afterDot;
     sink.current = isKeyword ? wordText(lexer.word) : buf.toString('utf8', lexer.start, lexer.end);
+    sink.glue = isGlued(lexer);
     folder.push(lexer);
   }
   for (const piece of sink.pieces) {
-    const tight = TIGHT_AFTER.has(previous) || TIGHT_BEFORE.has(piece);
+    const tight =
+      TIGHT_AFTER.has(previous.slice(-1)) || TIGHT_BEFORE.has(piece) || previous === '@@';
     text += tight ? piece : ` ${piece}`;
     previous = piece;
   }

@@ -72,8 +72,8 @@ function skipFormat(s: Scanner): void {
 }
 
 function judgeExplained(s: Scanner, runs: boolean): void {
-  const isQuery = atQuery(s) || s.is(TOKEN.OPEN);
-  if (isQuery) return;
+  while (s.is(TOKEN.OPEN)) s.next();
+  if (atQuery(s)) return;
   const isDml =
     s.at(KW.INSERT) || s.at(KW.REPLACE) || s.at(KW.UPDATE) || s.at(KW.DELETE) || s.at(KW.LOAD);
   if (isDml) s.raise('write', runs ? 'explain-analyze' : 'explain-dml');
@@ -81,8 +81,7 @@ function judgeExplained(s: Scanner, runs: boolean): void {
     if (runs) s.raise('unknown', 'unknown-statement');
     else {
       s.become('read', 'describe');
-      // The table's name may be a word that would be judged elsewhere.
-      s.next();
+      s.skipStatement();
     }
   } else s.raise('unknown', 'unknown-statement');
 }

@@ -137,9 +137,21 @@ export class Scanner implements Classification {
     this.settle();
   }
 
-  /** Reads on to the end of the packet without judging: the body of a stored program. */
+  /** Reads on to the end of the statement without judging: names and options only. */
+  skipStatement(): void {
+    while (!this.atEnd()) this.next();
+  }
+
+  /**
+   * Reads on to the end of the packet without judging: the body of a stored program. Where that
+   * body ends is not known, so a statement might follow it.
+   */
   skipAll(): void {
-    while (this.lexer.kind > TOKEN.BAD) this.next();
+    let sawSemicolon = false;
+    for (; this.lexer.kind > TOKEN.BAD; this.next()) {
+      if (this.is(TOKEN.SEMICOLON)) sawSemicolon = true;
+      else if (sawSemicolon) this.effects |= EFFECT.OPAQUE;
+    }
   }
 
   /** What the statement's first words say; the rest can only make it more careful. */
@@ -175,6 +187,7 @@ export class Scanner implements Classification {
         return;
       case TOKEN.USER_VARIABLE:
         this.effects |= EFFECT.USES_USER_VARIABLE;
+        if (lexer.prevWord === KW.INTO) this.effects |= EFFECT.SETS_USER_VARIABLE;
         return;
       case TOKEN.SYSTEM:
         this.#judgeSystemVariable();

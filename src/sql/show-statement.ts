@@ -54,7 +54,8 @@ export function parseShow(s: Scanner): void {
   else if (s.take(KW.VARIABLES)) judgeVariables(s, isGlobal);
   else if (!s.is(TOKEN.WORD) || METADATA[s.lexer.word] !== 1) {
     s.become('unknown', 'server-show');
-  } else s.next();
+  } else if (s.at(KW.CREATE)) s.skipStatement();
+  else s.next();
 }
 
 /** `COUNT(*)` in front of WARNINGS or ERRORS. */

@@ -3,31 +3,59 @@ import { TOKEN } from './token.ts';
 import type { Scanner } from './scanner.ts';
 import { KW } from './word-table.ts';
 
-/** A statement of which the first word says that it needs the primary. */
+/**
+ * A statement of which the first word says all. The rest is names and options, among which a
+ * table's name in front of its columns would look like a call.
+ */
 export function primary(reason: ReasonCode, effects = 0): (s: Scanner) => void {
   return (s) => {
     s.become('write', reason);
     s.effects |= effects;
-    s.next();
+    s.skipStatement();
   };
 }
 
-/** CREATE: temporary tables are the session's own; bodies of stored programs are not looked at. */
-export function parseCreate(s: Scanner): void {
-  s.become('write', 'ddl');
+/** UPDATE, DELETE: what they call matters to the session, so the rest is judged. */
+export function parseDml(s: Scanner): void {
+  s.become('write', 'dml');
   s.next();
-  for (; !s.atEnd(); s.next()) {
-    if (s.at(KW.TEMPORARY)) {
-      s.become('write', 'temporary-table');
-      s.effects |= EFFECT.CREATES_TEMPORARY_TABLE;
-    } else if (s.at(KW.TABLE) || s.at(KW.VIEW) || s.at(KW.INDEX) || s.at(KW.USER)) break;
-    else if (isStoredProgram(s)) {
-      s.effects |= EFFECT.IMPLICIT_COMMIT;
-      s.skipAll();
+}
+
+/** INSERT and REPLACE: the same, but for the table's name and the columns behind it. */
+export function parseInsert(s: Scanner): void {
+  s.become('write', 'dml');
+  for (s.next(); !s.atEnd(); s.next()) {
+    if (s.at(KW.VALUES) || s.at(KW.VALUE) || s.at(KW.SELECT) || s.at(KW.SET)) return;
+    if (s.is(TOKEN.OPEN)) {
+      s.next();
       return;
     }
   }
+}
+
+/**
+ * CREATE: temporary tables are the session's own; bodies of stored programs are not looked at, nor
+ * are columns and options, but the query that fills a new table runs now.
+ */
+export function parseCreate(s: Scanner): void {
+  s.become('write', 'ddl');
+  s.next();
+  while (!s.atEnd() && !isCreated(s)) {
+    if (s.at(KW.TEMPORARY)) {
+      s.become('write', 'temporary-table');
+      s.effects |= EFFECT.CREATES_TEMPORARY_TABLE;
+    }
+    s.next();
+  }
   if (s.reason === 'ddl') s.effects |= EFFECT.IMPLICIT_COMMIT;
+  if (isStoredProgram(s)) s.skipAll();
+  else if (s.at(KW.TABLE)) while (!s.atEnd() && !s.at(KW.SELECT)) s.next();
+  else s.skipStatement();
+}
+
+/** The current token is what kind of object is created, as far as that makes a difference. */
+function isCreated(s: Scanner): boolean {
+  return s.at(KW.TABLE) || s.at(KW.VIEW) || s.at(KW.USER) || isStoredProgram(s);
 }
 
 function isStoredProgram(s: Scanner): boolean {
@@ -45,12 +73,10 @@ export function parseAlter(s: Scanner): void {
   s.become('write', 'ddl');
   s.effects |= EFFECT.IMPLICIT_COMMIT;
   for (s.next(); !s.atEnd(); s.next()) {
-    if (s.at(KW.TABLE)) return;
-    if (s.at(KW.EVENT)) {
-      s.skipAll();
-      return;
-    }
+    if (s.at(KW.EVENT)) s.skipAll();
+    else if (s.at(KW.TABLE)) break;
   }
+  s.skipStatement();
 }
 
 /** DROP, DROP TEMPORARY TABLE, DROP PREPARE. */
@@ -66,6 +92,7 @@ export function parseDrop(s: Scanner): void {
     s.become('write', 'ddl');
     s.effects |= EFFECT.IMPLICIT_COMMIT;
   }
+  s.skipStatement();
 }
 
 /** LOAD DATA, LOAD XML, LOAD INDEX INTO CACHE. */
@@ -75,6 +102,9 @@ export function parseLoad(s: Scanner): void {
     s.become('write', 'admin');
     s.effects |= EFFECT.IMPLICIT_COMMIT;
   } else s.become('write', 'load-data');
+  for (; !s.atEnd(); s.next()) {
+    if (s.is(TOKEN.USER_VARIABLE)) s.effects |= EFFECT.SETS_USER_VARIABLE;
+  }
 }
 
 /** FLUSH; some of its forms lock tables until UNLOCK TABLES. */
