@@ -11,7 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['net', 'telemetry'],
   ['pool', 'monitor', 'failover', 'coordination', 'lab'],
   ['session'],
-  ['cli', 'admin', 'app', 'main'],
+  ['cli', 'admin', 'app', 'main', 'version'],
 ];
 
 /** L0–L2 are pure: no sockets, timers, files or npm packages (config's schema library aside). */

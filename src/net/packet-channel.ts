@@ -25,6 +25,9 @@ export class PacketChannel implements ByteSink {
   stream: ByteStream;
   /** Sequence id of the next packet that we send: one after the last one seen. */
   nextSeq = 0;
+  /** Aborted when the peer is gone or late, for whoever waits for something else meanwhile. */
+  readonly gone: AbortSignal;
+  private readonly goneController = new AbortController();
   private readonly framer: Framer;
   private readonly errors: ChannelErrors;
   private readonly timer: NodeJS.Timeout;
@@ -42,6 +45,7 @@ export class PacketChannel implements ByteSink {
   ) {
     this.stream = stream;
     this.errors = errors;
+    this.gone = this.goneController.signal;
     this.framer = new Framer(options.maxPacketBytes);
     this.timer = setTimeout(() => {
       this.fail(
@@ -68,6 +72,11 @@ export class PacketChannel implements ByteSink {
   /** Sends framed bytes (header included). */
   send(framed: Buffer): void {
     this.stream.write(framed);
+  }
+
+  /** Bytes that were read too far, for the layer that takes the stream over. */
+  takeUnread(): Buffer {
+    return this.framer.takeRest();
   }
 
   /** Goes on over another stream: the same connection after a TLS handshake. */
@@ -132,6 +141,7 @@ export class PacketChannel implements ByteSink {
 
   private fail(error: LagwiseError): void {
     this.failure ??= error;
+    this.goneController.abort(error);
     clearTimeout(this.timer);
     const waiter = this.waiter;
     this.waiter = null;

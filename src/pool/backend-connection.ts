@@ -41,6 +41,8 @@ export class BackendConnection implements ByteSink {
   stateVersion = 0;
   /** Schema in force, null for none. */
   schema: string | null = null;
+  /** The session trackers are on; COM_RESET_CONNECTION turns them off. */
+  trackersOn = true;
   /** A command was sent whose reply has not ended. */
   busy = false;
   private user: BackendUser | null = null;

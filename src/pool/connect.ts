@@ -5,7 +5,7 @@ import { dial } from '../net/dial.ts';
 import { PacketChannel } from '../net/packet-channel.ts';
 import { dialTls, type ServerTlsMode } from '../net/tls.ts';
 import type { ServerView } from '../topology/snapshot.ts';
-import { CAP, has, union, without } from '../wire/capability.ts';
+import { CAP, has, union } from '../wire/capability.ts';
 import { decodeErr, ERR } from '../wire/packets/err.ts';
 import { decodeHandshakeV10, type HandshakeV10 } from '../wire/packets/handshake-v10.ts';
 import { encodeHandshakeResponse } from '../wire/packets/handshake-response.ts';
@@ -147,7 +147,7 @@ async function upgrade(
   channel.send(
     encodeSslRequest(
       {
-        caps: union(without(login.caps, CAP.CONNECT_WITH_DB), CAP.SSL),
+        caps: union(login.caps, CAP.SSL),
         extendedCaps: 0,
         maxPacketBytes: MAX_PACKET_BYTES,
         collationId: login.identity.collationId,

@@ -1,6 +1,6 @@
 import type { ServerId } from '../lib/ids.ts';
 import type { RouteReason, RouteTarget } from '../routing/route.ts';
-import type { StatementClass } from '../sql/classification.ts';
+import { EFFECT, type StatementClass } from '../sql/classification.ts';
 import type { ReplyKind } from '../wire/reply-kinds.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
@@ -59,6 +59,17 @@ export class Command {
    */
   get isRepeatable(): boolean {
     return this.cls === 'read' && !this.inTransaction && !this.answered && !this.isLong;
+  }
+
+  /** Whether a server that refuses it as read-only has surely not run any part of it. */
+  get isRefusable(): boolean {
+    return (
+      this.cls === 'write' &&
+      (this.effects & EFFECT.OPAQUE) === 0 &&
+      !this.inTransaction &&
+      !this.answered &&
+      !this.isLong
+    );
   }
 
   excludeServer(id: ServerId): void {

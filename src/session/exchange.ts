@@ -86,6 +86,11 @@ export class Exchange implements BackendUser {
     this.connection?.stream.resume();
   }
 
+  /** Bytes of the client go to this connection from now on; its replies are not followed. */
+  passThrough(connection: BackendConnection): void {
+    this.connection = connection;
+  }
+
   /** Gives the reply up: whoever calls has dealt with the connection. */
   abandon(): void {
     this.connection = null;

@@ -46,7 +46,7 @@ export class HoldQueue {
         `and ${this.waiters.size} statements wait for one already (failover.holdMaxStatements)`,
       );
     }
-    gone.throwIfAborted();
+    if (gone.aborted) throw goneError(gone);
     const { promise, resolve, reject } = Promise.withResolvers<Snapshot>();
     const startedAtMs = performance.now();
     const timer = setTimeout(
@@ -61,7 +61,7 @@ export class HoldQueue {
     const waiter: Waiter = { acceptable, resolve, reject, timer, startedAtMs };
     const onGone = () => {
       this.end(waiter, 'client-gone');
-      reject(new LagwiseError('client-network', 'The client left while its statement waited'));
+      reject(goneError(gone));
     };
     this.waiters.add(waiter);
     this.metrics.started();
@@ -105,4 +105,10 @@ export class HoldQueue {
       `No server takes writes: ${cause}; ${detail}; the statement has not run and may be sent again`,
     );
   }
+}
+
+function goneError(gone: AbortSignal): LagwiseError {
+  const reason: unknown = gone.reason;
+  if (reason instanceof LagwiseError) return reason;
+  return new LagwiseError('client-network', 'The client left while its statement waited');
 }

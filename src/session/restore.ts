@@ -1,4 +1,5 @@
 import type { BackendConnection } from '../pool/backend-connection.ts';
+import { TRACKER_STATEMENT } from '../pool/connect.ts';
 import { COM } from '../wire/command.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { PacketWriter } from '../wire/writer.ts';
@@ -17,6 +18,7 @@ const NAME = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$/i;
 /** What is to be sent to `connection` before it may serve the session. Off the hot path. */
 export function restorationOf(state: SessionState, connection: BackendConnection): Restoration {
   const packets: Buffer[] = [];
+  if (!connection.trackersOn) packets.push(encodeQuery(TRACKER_STATEMENT, connection.caps));
   if (state.schema !== null && state.schema !== connection.schema) {
     packets.push(new PacketWriter().u8(COM.INIT_DB).string(state.schema).finish(0));
   }

@@ -14,7 +14,6 @@ export const PIN = {
   PREPARED_BY_TEXT: 1 << 4,
   HANDLER: 1 << 5,
   XA: 1 << 6,
-  FOUND_ROWS: 1 << 7,
   ROLE: 1 << 8,
   /** The server says that something changed which the text does not show. */
   OPAQUE: 1 << 9,
@@ -29,7 +28,6 @@ const PINNING: readonly (readonly [effect: number, pin: number])[] = [
   [EFFECT.PREPARES_STATEMENT, PIN.PREPARED_BY_TEXT],
   [EFFECT.OPENS_HANDLER, PIN.HANDLER],
   [EFFECT.XA, PIN.XA],
-  [EFFECT.SQL_CALC_FOUND_ROWS, PIN.FOUND_ROWS],
 ];
 
 /**
@@ -130,6 +128,11 @@ export class SessionState {
     return { opaqueChange: opaqueChange && !explained };
   }
 
+  /** The server reported a change that neither text nor trackers explain. */
+  pinOpaque(): void {
+    this.pins |= PIN.OPAQUE;
+  }
+
   setSchema(schema: string | null): void {
     if (this.schema === schema) return;
     this.schema = schema;
@@ -137,12 +140,12 @@ export class SessionState {
   }
 
   /** After COM_RESET_CONNECTION: all but identity and schema is as after login. */
-  reset(status: number): void {
+  reset(): void {
     this.variables.clear();
     this.pins = 0;
     this.multiStatements = null;
     this.version += 1;
-    this.noteStatus(status);
+    this.noteStatus(STATUS.AUTOCOMMIT);
   }
 
   private setVariable(name: string, value: string): void {

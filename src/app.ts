@@ -1,0 +1,212 @@
+import { createPublicKey, generateKeyPair } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { type AdminServer, startAdminServer } from './admin/http-server.ts';
+import type { Config } from './config/schema.ts';
+import { clientSecureContext } from './net/tls.ts';
+import { Monitor } from './monitor/monitor.ts';
+import { TopologyService } from './monitor/topology-service.ts';
+import { BackendPool } from './pool/pool.ts';
+import type { RsaKeys } from './session/client-auth.ts';
+import { Credentials } from './session/credentials.ts';
+import { HoldQueue } from './session/hold-queue.ts';
+import { LoginLimiter } from './session/login-limiter.ts';
+import { ProxyServer } from './session/proxy-server.ts';
+import type { SessionDeps } from './session/session-deps.ts';
+import { SessionRegistry } from './session/session-registry.ts';
+import { Classifier } from './sql/classify.ts';
+import type { LogDestination } from './telemetry/logger.ts';
+import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
+import type { Snapshot } from './topology/snapshot.ts';
+import { VERSION } from './version.ts';
+
+/** A running proxy. */
+export interface App {
+  /** Where clients connect. */
+  readonly port: number;
+  /** Where the admin HTTP server listens, null when it is off. */
+  readonly adminPort: number | null;
+  snapshot(): Snapshot;
+  /** The text of `/metrics`. */
+  metrics(): Promise<string>;
+  /**
+   * Stops in order: unready, no new clients, sessions end as their transactions do, whoever is left
+   * after `shutdown.drainMs` is cut off.
+   */
+  stop(): Promise<void>;
+}
+
+export interface AppOptions {
+  /** Default: standard output. */
+  readonly logDestination?: LogDestination;
+  /** [0, 1) for choices among replicas; seeded in tests. */
+  readonly random?: () => number;
+}
+
+/** How often a stopping proxy looks whether its sessions have ended. */
+const DRAIN_POLL_MS = 20;
+/** Every server has been probed once by then, or has not answered. */
+const FIRST_LOOK_MARGIN_MS = 100;
+
+/**
+ * Builds the whole proxy and starts it, lowest parts first; `stop` goes the other way.
+ * @throws LagwiseError `config` when something configured cannot be used
+ */
+export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
+  const telemetry = createTelemetry({
+    logLevel: config.log.level,
+    version: VERSION,
+    ...(options.logDestination === undefined ? {} : { destination: options.logDestination }),
+  });
+  const { metrics, logger, registry } = telemetry;
+  const topology = startTopology(config, telemetry);
+  const sessions = new SessionRegistry();
+  const holds = new HoldQueue(config.failover, metrics.holds, () => topology.current());
+  topology.onChange((snapshot, before) => {
+    if (snapshot.primary?.id !== before.primary?.id) metrics.topology.primaryChanged();
+    holds.published(snapshot);
+    if (snapshot.epoch !== before.epoch || snapshot.primary?.id !== before.primary?.id) {
+      for (const session of sessions) session.onTopology();
+    }
+  });
+  const deps: SessionDeps = {
+    config,
+    logger,
+    metrics,
+    topology,
+    pool: new BackendPool(config, telemetry, (id, why) => topology.reportUnreachable(id, why)),
+    holds,
+    sessions,
+    credentials: new Credentials(config.users),
+    limiter: new LoginLimiter(config.auth),
+    classifier: new Classifier(),
+    tls: await clientSecureContext(config.listen.tls),
+    rsaKeys: await makeRsaKeys(),
+    random: options.random ?? Math.random,
+  };
+  topology.start();
+  await firstLook(topology, config);
+  const proxy = new ProxyServer(deps);
+  const state = { ready: false };
+  const admin = await startAdmin(config, deps, { registry, state });
+  const port = await proxy.listen();
+  state.ready = true;
+  logger.info(
+    { host: config.listen.host, port, adminPort: admin?.port, version: VERSION },
+    'Lagwise is ready for clients',
+  );
+  const stop = () => stopApp({ config, deps, topology, proxy, admin, telemetry, state });
+  return {
+    port,
+    adminPort: admin?.port ?? null,
+    snapshot: () => topology.current(),
+    metrics: () => registry.metrics(),
+    stop: once(stop),
+  };
+}
+
+function startTopology(config: Config, telemetry: Telemetry): TopologyService {
+  const { monitor, serverTls } = config;
+  const prober = new Monitor({
+    servers: config.servers,
+    account: { user: monitor.user, password: monitor.password.reveal() },
+    tls: {
+      mode: serverTls.mode,
+      ca: serverTls.caFile === null ? null : readFileSync(serverTls.caFile, 'utf8'),
+    },
+    intervalMs: monitor.intervalMs,
+    timeoutMs: monitor.timeoutMs,
+  });
+  const topology = new TopologyService({
+    servers: config.servers,
+    prober,
+    logger: telemetry.logger,
+  });
+  telemetry.metrics.topology.bind(() => topology.current());
+  return topology;
+}
+
+/** Waits until there is a primary, or until every server had its chance to answer. */
+async function firstLook(topology: TopologyService, config: Config): Promise<void> {
+  if (topology.current().primary !== null) return;
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, config.monitor.timeoutMs + FIRST_LOOK_MARGIN_MS, undefined);
+  const forget = topology.onChange(({ primary }) => {
+    if (primary !== null) resolve(undefined);
+  });
+  await promise;
+  clearTimeout(timer);
+  forget();
+}
+
+async function makeRsaKeys(): Promise<RsaKeys> {
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
+  const pem = createPublicKey(privateKey).export({ type: 'spki', format: 'pem' });
+  return { privateKey, publicPem: Buffer.from(pem) };
+}
+
+async function startAdmin(
+  config: Config,
+  deps: SessionDeps,
+  shown: { registry: Telemetry['registry']; state: { ready: boolean } },
+): Promise<AdminServer | null> {
+  if (!config.admin.enabled) return null;
+  const { topology, sessions } = deps;
+  return await startAdminServer({
+    host: config.admin.host,
+    port: config.admin.port,
+    registry: shown.registry,
+    readiness: () => readiness(shown.state.ready, topology.current()),
+    snapshot: () => topology.current(),
+    sessions: () => [...sessions].map((session) => session.info(performance.now())),
+    logger: deps.logger,
+  });
+}
+
+function readiness(started: boolean, snapshot: Snapshot) {
+  const serves = snapshot.servers.some(
+    ({ role, ineligible }) => role === 'primary' || (role === 'replica' && ineligible === null),
+  );
+  const reasons: string[] = [];
+  if (!started) reasons.push('The proxy is starting or stopping');
+  if (!serves) reasons.push(snapshot.noPrimary ?? 'No server can serve');
+  return { ready: reasons.length === 0, reasons };
+}
+
+interface Running {
+  readonly config: Config;
+  readonly deps: SessionDeps;
+  readonly topology: TopologyService;
+  readonly proxy: ProxyServer;
+  readonly admin: AdminServer | null;
+  readonly telemetry: Telemetry;
+  readonly state: { ready: boolean };
+}
+
+async function stopApp(running: Running): Promise<void> {
+  const { config, deps, topology, proxy, admin, telemetry, state } = running;
+  const { sessions, holds, logger } = deps;
+  state.ready = false;
+  logger.info({ sessions: sessions.size, drainMs: config.shutdown.drainMs }, 'Stopping');
+  proxy.stopAccepting();
+  holds.shutdown();
+  for (const session of sessions) session.drain();
+  const deadlineMs = performance.now() + config.shutdown.drainMs;
+  while (sessions.size > 0 && performance.now() < deadlineMs) {
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+  }
+  if (sessions.size > 0) logger.warn({ sessions: sessions.size }, 'Cutting off sessions');
+  for (const session of sessions) session.destroy('shutdown');
+  await topology.stop();
+  await admin?.close();
+  logger.info({}, 'Stopped');
+  telemetry.flush();
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | null = null;
+  return () => {
+    running ??= work();
+    return running;
+  };
+}

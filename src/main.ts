@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { checkCommand } from './cli/check.ts';
+import { labCommand } from './cli/lab.ts';
+import { startCommand } from './cli/start.ts';
+import { VERSION } from './version.ts';
+
+await new Command('lagwise')
+  .description('MySQL replication proxy: writes to the primary, reads over the replicas by lag')
+  .version(VERSION)
+  .addCommand(startCommand())
+  .addCommand(checkCommand())
+  .addCommand(labCommand())
+  .parseAsync();

@@ -1,0 +1,427 @@
+import type { ConnId } from '../lib/ids.ts';
+import { LagwiseError } from '../lib/errors.ts';
+import { toClientError } from '../lib/error-policy.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { ByteStream } from '../net/byte-stream.ts';
+import type { Identity } from '../pool/identity.ts';
+import type { Lease } from '../pool/pool.ts';
+import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import type { EndReason } from '../telemetry/labels.ts';
+import { COM } from '../wire/command.ts';
+import { MalformedPacketError } from '../wire/malformed.ts';
+import { encodeErr, type ErrPacket } from '../wire/packets/err.ts';
+import { encodeOk } from '../wire/packets/ok.ts';
+import { STATUS } from '../wire/status.ts';
+import { ClassifierContext } from './classifier-context.ts';
+import { ClientInput, type CommandHandler } from './client-input.ts';
+import { Command } from './command.ts';
+import { CommandPlanner, PLAN, type Plan } from './command-planner.ts';
+import { CommandRunner, type RunnerOwner } from './command-runner.ts';
+import { Exchange } from './exchange.ts';
+import { killConnection } from './kill.ts';
+import { PreparedStatements } from './prepared-statements.ts';
+import { startReplication } from './replication-stream.ts';
+import { closeStatement, resetConnection } from './session-commands.ts';
+import { SessionBackends } from './session-backends.ts';
+import type { SessionDeps } from './session-deps.ts';
+import type { Killer, RegisteredSession, SessionInfo } from './session-registry.ts';
+import { SessionState } from './session-state.ts';
+
+/** What a login gave. */
+export interface LoggedIn {
+  readonly stream: ByteStream;
+  /** Bytes that came behind the login. */
+  readonly rest: Buffer;
+  readonly identity: Identity;
+  /** The client uses TLS. */
+  readonly secured: boolean;
+  readonly lease: Lease;
+  readonly leaseRole: 'primary' | 'replica';
+}
+
+/** Where a session is; the words of the session list. */
+export const SESSION_PHASES = ['idle', 'running', 'replication', 'login', 'closed'] as const;
+export type SessionPhase = (typeof SESSION_PHASES)[number];
+
+/** Asks for another login on the connection (COM_CHANGE_USER). */
+export type OnChangeUser = (session: ClientSession, payload: Buffer) => void;
+
+/**
+ * One client after its login: takes its commands one at a time, plans each, has it run, answers
+ * what the proxy answers itself, and ends with one log line.
+ */
+export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSession {
+  readonly id: ConnId;
+  readonly identity: Identity;
+  readonly secured: boolean;
+  readonly stream: ByteStream;
+  readonly runner: CommandRunner;
+  readonly state: SessionState;
+  readonly prepared = new PreparedStatements();
+  readonly command = new Command();
+  readonly input: ClientInput;
+  private readonly deps: SessionDeps;
+  private readonly logger: Logger;
+  private readonly clientAddr: string;
+  private readonly planner: CommandPlanner;
+  private readonly context: ClassifierContext;
+  private readonly onChangeUser: OnChangeUser;
+  private readonly gone = new AbortController();
+  private phase: SessionPhase = 'running';
+  private draining = false;
+  private lastActiveMs = performance.now();
+
+  constructor(
+    deps: SessionDeps,
+    client: { id: ConnId; address: string; onChangeUser: OnChangeUser },
+    login: LoggedIn,
+  ) {
+    this.deps = deps;
+    this.id = client.id;
+    this.clientAddr = client.address;
+    this.onChangeUser = client.onChangeUser;
+    this.stream = login.stream;
+    this.identity = login.identity;
+    this.secured = login.secured;
+    this.logger = deps.logger.child({ connId: client.id, clientAddr: client.address });
+    const { connection } = login.lease;
+    this.state = new SessionState(login.identity.schema, connection.initialStatus);
+    this.context = new ClassifierContext(connection.server, login.identity.collationId);
+    this.input = new ClientInput(login.stream, this, deps.config.listen.gatherMaxBytes);
+    this.planner = new CommandPlanner({
+      state: this.state,
+      prepared: this.prepared,
+      classifier: deps.classifier,
+      context: this.context,
+      caps: login.identity.caps,
+      command: this.command,
+    });
+    this.runner = this.makeRunner(login);
+    this.runner.backends.adopt(login.lease, login.leaseRole);
+  }
+
+  private makeRunner(login: LoggedIn): CommandRunner {
+    const { deps, command, state, prepared } = this;
+    return new CommandRunner({
+      owner: this,
+      deps,
+      command,
+      state,
+      prepared,
+      makeExchange: (owner) =>
+        new Exchange(
+          owner,
+          command,
+          { stream: login.stream, caps: login.identity.caps },
+          deps.metrics.traffic,
+        ),
+      makeBackends: (user) =>
+        new SessionBackends({
+          deps,
+          identity: login.identity,
+          state,
+          prepared,
+          user,
+          gone: this.gone.signal,
+        }),
+    });
+  }
+
+  get user(): string {
+    return this.identity.user;
+  }
+
+  /** Begins to take commands. */
+  start(rest: Buffer): void {
+    this.phase = 'idle';
+    this.stream.setSink(this.input);
+    if (rest.length > 0) this.input.onBytes(rest);
+    this.input.ready();
+  }
+
+  onCommand(bytes: Buffer, _start: number, end: number): void {
+    const packet = bytes.length === end ? bytes : bytes.subarray(0, end);
+    this.begin(packet);
+    if (this.pendingFailure()) return;
+    try {
+      this.execute(this.planner.plan(this.command));
+    } catch (error) {
+      this.commandFailed(error);
+    }
+  }
+
+  onLongCommand(head: Buffer): void {
+    this.begin(head);
+    try {
+      const plan = this.planner.planLong(this.command);
+      if (plan === PLAN.SEND) this.runner.run();
+      else this.end('client-protocol', new LagwiseError('limit', 'This command is too long'));
+    } catch (error) {
+      this.end('client-protocol', error);
+    }
+  }
+
+  private begin(packet: Buffer): void {
+    this.phase = 'running';
+    this.lastActiveMs = performance.now();
+    this.deps.metrics.traffic.clientInBytes += packet.length;
+    this.command.begin(packet[4] ?? 0, packet, this.lastActiveMs);
+  }
+
+  /** A transaction that was lost while nobody asked is told of by the next command. */
+  private pendingFailure(): boolean {
+    const error = this.runner.pendingError;
+    if (error === null || this.command.com === COM.QUIT) return false;
+    this.runner.pendingError = null;
+    this.commandFailed(error);
+    return true;
+  }
+
+  private execute(plan: Plan): void {
+    switch (plan) {
+      case PLAN.SEND:
+        this.runner.run();
+        return;
+      case PLAN.LONG_DATA:
+        this.runner.sendLongData().then(
+          () => this.commandDone(),
+          (error: unknown) => this.end('backend-network', error),
+        );
+        return;
+      case PLAN.CLOSE_STATEMENT:
+        closeStatement(this);
+        this.commandDone();
+        return;
+      case PLAN.QUIT:
+        this.end('quit', null);
+        return;
+      case PLAN.KILL:
+        this.answerBy(killConnection(this.deps, this, this.planner));
+        return;
+      case PLAN.CHANGE_USER:
+        this.phase = 'login';
+        this.onChangeUser(this, this.command.bytes.subarray(4));
+        return;
+      case PLAN.RESET_CONNECTION:
+        this.answerBy(resetConnection(this));
+        return;
+      case PLAN.REPLICATION:
+        this.phase = 'replication';
+        this.answerBy(startReplication(this, this.stream, (why) => this.end('closed', why)));
+        return;
+      case PLAN.UNKNOWN_COMMAND:
+        this.sendError({ code: 1047, sqlState: '08S01', message: 'Unknown command' });
+        return;
+      case PLAN.UNKNOWN_STATEMENT:
+      case PLAN.STATEMENT_LOST:
+        this.sendError({
+          code: 1243,
+          sqlState: 'HY000',
+          message: `Unknown prepared statement handler (${this.statementId()}) given to ${EXECUTORS[this.command.com] ?? 'mysqld_stmt_execute'}`,
+        });
+        return;
+    }
+  }
+
+  private statementId(): number {
+    const { bytes } = this.command;
+    return bytes.length >= 9 ? bytes.readUInt32LE(5) : 0;
+  }
+
+  /** Answers OK, nothing (the promise's matter), or the error. */
+  private answerBy(work: Promise<'ok' | 'no-answer'>): void {
+    work.then(
+      (answer) => {
+        if (answer === 'ok') this.sendOk();
+      },
+      (error: unknown) => this.commandFailed(error),
+    );
+  }
+
+  private sendOk(): void {
+    const { autocommit, inTransaction } = this.state;
+    const status = (autocommit ? STATUS.AUTOCOMMIT : 0) | (inTransaction ? STATUS.IN_TRANS : 0);
+    const options = { caps: this.identity.caps };
+    this.stream.write(encodeOk({ status }, this.command.replySeq, options));
+    this.commandDone();
+  }
+
+  private sendError(packet: ErrPacket): void {
+    this.stream.write(encodeErr(packet, this.command.replySeq));
+    this.commandDone();
+  }
+
+  commandDone(): void {
+    if (this.phase === 'closed') return;
+    this.command.end();
+    this.phase = 'idle';
+    if (this.draining && !this.state.inTransaction) this.end('shutdown', null);
+    else this.input.ready();
+  }
+
+  commandFailed(error: unknown): void {
+    if (this.phase === 'closed') return;
+    if (error instanceof MalformedPacketError) {
+      this.onClientMalformed(error.message);
+      return;
+    }
+    if (error instanceof ServerRefusedError) {
+      this.sendError(error.packet);
+      return;
+    }
+    if (!(error instanceof LagwiseError) || error.source === 'internal') {
+      this.logger.error({ err: error }, 'Command failed by a defect');
+    }
+    if (this.command.isLong) this.end('limit', error);
+    else this.sendError(toClientError(error));
+  }
+
+  sessionBroken(error: LagwiseError): void {
+    this.end(error.source, error);
+  }
+
+  fileWanted(): void {
+    this.input.streamFile();
+  }
+
+  longCommandPlaced(): void {
+    this.input.streamLong(this.command.bytes);
+  }
+
+  serverDrained(): void {
+    this.input.resume();
+  }
+
+  stateChanged(): void {
+    this.context.follow(this.state);
+  }
+
+  onPart(part: Buffer, last: boolean): boolean {
+    this.deps.metrics.traffic.clientInBytes += part.length;
+    if (last) this.command.replySeq = this.input.seqAfterParts;
+    return this.runner.exchange.sendMore(part);
+  }
+
+  onRaw(chunk: Buffer): void {
+    if (this.runner.exchange.sendMore(chunk)) return;
+    this.stream.pause();
+  }
+
+  onClientDrain(): void {
+    this.runner.exchange.clientDrained();
+  }
+
+  onClientClose(error: Error | null): void {
+    if (this.phase === 'closed') return;
+    const source: EndReason = error === null ? 'closed' : 'client-network';
+    this.killRunning();
+    this.end(source, error);
+  }
+
+  onClientMalformed(why: string): void {
+    const error = new LagwiseError('client-protocol', `Malformed packet: ${why}`);
+    this.end('client-protocol', error);
+  }
+
+  /** Nobody waits for what runs: it would hold locks and a server's thread for nothing. */
+  private killRunning(): void {
+    const running = this.runner.exchange.current;
+    if (running === null) return;
+    const { server, threadId } = running;
+    this.deps.pool.kill(server, this.identity, 'QUERY', threadId).catch((error: unknown) => {
+      this.logger.debug({ err: error, server: server.id }, 'Could not kill an abandoned statement');
+    });
+  }
+
+  onTopology(): void {
+    if (this.phase !== 'closed') this.runner.onTopology();
+  }
+
+  async kill(what: 'QUERY' | 'CONNECTION', by: Killer): Promise<void> {
+    const running = this.runner.exchange.current;
+    const held =
+      running ?? this.runner.backends.primaryConnection ?? this.runner.backends.replicaConnection;
+    const identity = { ...this.identity, ...by };
+    if (held !== null && (what === 'CONNECTION' || running !== null)) {
+      await this.deps.pool.kill(held.server, identity, what, held.threadId);
+    } else if (by.user !== this.user) {
+      throw new ServerRefusedError('(none)', {
+        code: 1095,
+        sqlState: 'HY000',
+        message: `You are not owner of thread ${this.id}`,
+      });
+    }
+    if (what === 'CONNECTION') this.end('killed', null);
+  }
+
+  drain(): void {
+    this.draining = true;
+    if (this.phase === 'idle' && !this.state.inTransaction) this.end('shutdown', null);
+  }
+
+  destroy(reason: EndReason): void {
+    this.end(reason, null);
+  }
+
+  info(nowMs: number): SessionInfo {
+    const { backends } = this.runner;
+    return {
+      id: this.id,
+      user: this.user,
+      clientAddr: this.clientAddr,
+      phase: this.phase,
+      schema: this.state.schema,
+      primary: backends.primaryConnection?.server.id ?? null,
+      replica: backends.replicaConnection?.server.id ?? null,
+      inTransaction: this.state.inTransaction,
+      pins: this.state.pins,
+      idleMs: this.phase === 'idle' ? Math.round(nowMs - this.lastActiveMs) : 0,
+    };
+  }
+
+  /** Ends without touching the client's stream: another login goes on with it. */
+  handOver(): Buffer {
+    this.phase = 'closed';
+    this.gone.abort();
+    this.runner.backends.releaseAll('reuse');
+    this.deps.sessions.remove(this.id);
+    const rest = this.input.takeRest();
+    this.input.close();
+    return rest;
+  }
+
+  /** The one way a session ends. */
+  private end(reason: EndReason, error: unknown): void {
+    if (this.phase === 'closed') return;
+    const cutShort = this.phase === 'running' && !this.command.answered;
+    this.phase = 'closed';
+    this.gone.abort();
+    this.input.close();
+    if (cutShort && error !== null && !this.stream.destroyed) {
+      this.stream.write(encodeErr(toClientError(error), this.command.replySeq));
+    }
+    this.runner.exchange.abandon();
+    this.runner.backends.releaseAll(reason === 'quit' || reason === 'closed' ? 'reuse' : 'discard');
+    this.stream.end();
+    this.deps.sessions.remove(this.id);
+    this.deps.metrics.clients.closed(reason);
+    const level = ENDINGS_TO_WARN.has(reason) ? 'warn' : 'info';
+    this.logger[level]({ user: this.user, reason, err: error }, 'Client connection ended');
+  }
+}
+
+const ENDINGS_TO_WARN: ReadonlySet<EndReason> = new Set([
+  'client-protocol',
+  'backend-network',
+  'backend-protocol',
+  'topology-change',
+  'limit',
+  'internal',
+]);
+
+/** What a server calls the function that refuses an unknown statement id. */
+const EXECUTORS: Readonly<Record<number, string>> = {
+  [COM.STMT_EXECUTE]: 'mysqld_stmt_execute',
+  [COM.STMT_FETCH]: 'mysqld_stmt_fetch',
+  [COM.STMT_RESET]: 'mysqld_stmt_reset',
+};

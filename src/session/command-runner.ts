@@ -1,0 +1,371 @@
+import { LagwiseError } from '../lib/errors.ts';
+import type { BackendConnection } from '../pool/backend-connection.ts';
+import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import { EFFECT } from '../sql/classification.ts';
+import { COM } from '../wire/command.ts';
+import { REPLY } from '../wire/reply-kinds.ts';
+import { STATUS } from '../wire/status.ts';
+import type { Command } from './command.ts';
+import type { Exchange, ExchangeOwner } from './exchange.ts';
+import { lossError } from './loss.ts';
+import { fitExecute, type PreparedStatements } from './prepared-statements.ts';
+import { verdictOnError } from './retry-policy.ts';
+import type { SessionBackends } from './session-backends.ts';
+import type { SessionDeps } from './session-deps.ts';
+import type { SessionState } from './session-state.ts';
+
+/** What a {@link CommandRunner} asks of its session. */
+export interface RunnerOwner {
+  /** The command is answered: the next one may come. */
+  commandDone(): void;
+  /** The command failed before the client had a byte of an answer. */
+  commandFailed(error: unknown): void;
+  /** The session cannot go on: its answer is cut, or its state is lost. */
+  sessionBroken(error: LagwiseError): void;
+  /** The server wants a file from the client. */
+  fileWanted(): void;
+  /** A long command has a server: its bytes may come. */
+  longCommandPlaced(): void;
+  serverDrained(): void;
+  /** System variables changed: what the classifier must know may have too. */
+  stateChanged(): void;
+}
+
+/** Effects that leave state on the server that ran the statement. */
+const LOCAL_EFFECTS =
+  EFFECT.SETS_USER_VARIABLE |
+  EFFECT.CREATES_TEMPORARY_TABLE |
+  EFFECT.LOCKS_TABLES |
+  EFFECT.TAKES_USER_LOCK |
+  EFFECT.PREPARES_STATEMENT |
+  EFFECT.OPENS_HANDLER |
+  EFFECT.XA;
+/** Their statements may have committed what was open before them. */
+const COMMITTING = EFFECT.ENDS_TRANSACTION | EFFECT.IMPLICIT_COMMIT | EFFECT.OPAQUE;
+
+/**
+ * Runs a session's commands, one at a time: finds the server, sends, follows the reply, draws the
+ * conclusions for the session's state, and decides what a failure means for the client.
+ */
+export class CommandRunner implements ExchangeOwner {
+  readonly exchange: Exchange;
+  readonly backends: SessionBackends;
+  /** The server where a transaction is open, null when none is. */
+  transactionOn: BackendConnection | null = null;
+  /** To be told with the next command: the transaction that it belongs to is gone. */
+  pendingError: LagwiseError | null = null;
+  private readonly owner: RunnerOwner;
+  private readonly deps: SessionDeps;
+  private readonly command: Command;
+  private readonly state: SessionState;
+  private readonly prepared: PreparedStatements;
+  /** Where the command before ran. */
+  private last: BackendConnection | null = null;
+  private transactionWrote = false;
+  /** Where the state is that pins the session. */
+  private pinnedTo: BackendConnection | null = null;
+
+  constructor(options: {
+    owner: RunnerOwner;
+    deps: SessionDeps;
+    command: Command;
+    state: SessionState;
+    prepared: PreparedStatements;
+    makeExchange: (owner: ExchangeOwner) => Exchange;
+    makeBackends: (user: Exchange) => SessionBackends;
+  }) {
+    this.owner = options.owner;
+    this.deps = options.deps;
+    this.command = options.command;
+    this.state = options.state;
+    this.prepared = options.prepared;
+    this.exchange = options.makeExchange(this);
+    this.backends = options.makeBackends(this.exchange);
+  }
+
+  /** Runs the planned command. Without a promise where a connection is ready. */
+  run(): void {
+    const bound = this.boundConnection();
+    const connection = bound ?? this.backends.ready(this.command);
+    if (connection === null || this.needsPreparing(connection)) this.runLater(bound);
+    else this.send(connection);
+  }
+
+  /** The connection on which this command must run, null where any of its target will do. */
+  private boundConnection(): BackendConnection | null {
+    const { command } = this;
+    const boundTo = command.statement?.boundTo ?? null;
+    if (boundTo !== null) return boundTo;
+    if (this.transactionOn !== null && command.target === 'same') return this.transactionOn;
+    if (command.target !== 'same') return null;
+    if (command.reason === 'same-server' && this.last !== null) return this.last;
+    command.target = 'primary';
+    if (command.reason === 'pinned') return this.pinnedTo;
+    // A session that only reads goes on while there is no primary; what it sets is carried over.
+    const leaderless = this.deps.topology.current().primary === null;
+    return leaderless && (command.effects & LOCAL_EFFECTS) === 0 ? this.last : null;
+  }
+
+  private needsPreparing(connection: BackendConnection): boolean {
+    const { statement, com } = this.command;
+    return statement !== null && com !== COM.STMT_PREPARE && statement.on(connection) === undefined;
+  }
+
+  /** The way off the hot path: a connection must be opened or brought to the session's state. */
+  private runLater(bound: BackendConnection | null): void {
+    this.prepareAndSend(bound).catch((error: unknown) => this.owner.commandFailed(error));
+  }
+
+  private async prepareAndSend(bound: BackendConnection | null): Promise<void> {
+    for (;;) {
+      const connection = bound ?? (await this.backends.obtain(this.command));
+      if (!this.needsPreparing(connection) || (await this.prepareOn(connection))) {
+        this.send(connection);
+        return;
+      }
+    }
+  }
+
+  /** Prepares the command's statement on another connection. False: try another server. */
+  private async prepareOn(connection: BackendConnection): Promise<boolean> {
+    const { statement } = this.command;
+    if (statement === null) return true;
+    const [done] = await this.backends.swallow(connection, statement.packet, [REPLY.PREPARE]);
+    if (done === undefined) throw new LagwiseError('internal', 'PREPARE had no reply');
+    if (done.error === null) {
+      statement.preparedOn(connection, done.statementId);
+      return true;
+    }
+    if (connection !== this.backends.replicaConnection) {
+      throw new ServerRefusedError(connection.server.id, done.error);
+    }
+    // The replica may not know the table yet: the primary does, or has the error to show.
+    this.command.target = 'primary';
+    return false;
+  }
+
+  private send(connection: BackendConnection): void {
+    const { command } = this;
+    const bytes = this.bytesFor(connection);
+    this.last = connection;
+    const role = connection === this.backends.replicaConnection ? 'replica' : 'primary';
+    connection.statements[role].inc(command.cls);
+    this.deps.metrics.statements.routes.inc(command.reason);
+    this.exchange.start(connection, bytes);
+    if (command.isLong) this.owner.longCommandPlaced();
+  }
+
+  private bytesFor(connection: BackendConnection): Buffer {
+    const { bytes, statement, com, isLong } = this.command;
+    if (statement === null || com === COM.STMT_PREPARE) return bytes;
+    const known = statement.on(connection);
+    if (known === undefined) throw new LagwiseError('internal', 'A statement is not prepared');
+    if (com === COM.STMT_EXECUTE && !isLong) {
+      return fitExecute(bytes, statement, known, connection.caps);
+    }
+    bytes.writeUInt32LE(known.id, STATEMENT_ID_AT);
+    return bytes;
+  }
+
+  /** Long data has no reply: it goes to where its statement will run, which is bound by it. */
+  async sendLongData(): Promise<BackendConnection> {
+    const { command } = this;
+    let connection = this.boundConnection() ?? (await this.backends.obtain(command));
+    if (this.needsPreparing(connection) && !(await this.prepareOn(connection))) {
+      connection = await this.backends.obtain(command);
+      if (this.needsPreparing(connection)) await this.prepareOn(connection);
+    }
+    if (command.statement !== null) command.statement.boundTo = connection;
+    connection.stream.write(this.bytesFor(connection));
+    return connection;
+  }
+
+  onSessionState(connection: BackendConnection, sessionState: Buffer): void {
+    const before = this.state.version;
+    const { opaqueChange } = this.state.noteReported(sessionState);
+    if (this.state.version !== before && connection.stateVersion === before) {
+      connection.stateVersion = this.state.version;
+      connection.schema = this.state.schema;
+    }
+    const { com, effects } = this.command;
+    const explained = (effects & LOCAL_EFFECTS) !== 0 || com === COM.STMT_PREPARE;
+    if (opaqueChange && !explained) this.state.pinOpaque();
+    this.owner.stateChanged();
+  }
+
+  onErrorReply(connection: BackendConnection, errno: number): boolean {
+    const { command, deps } = this;
+    const onReplica = connection === this.backends.replicaConnection;
+    const verdict = verdictOnError(command, errno, onReplica);
+    if (verdict === 'pass') return false;
+    if (verdict === 'demoted') {
+      if (deps.config.failover.holdMs === 0) return false;
+      deps.topology.reportUnreachable(connection.server.id, 'It refused a write as read-only');
+    } else {
+      if (verdict === 'read-only') connection.statements.misroutes += 1;
+      deps.metrics.statements.fallbacks.inc(verdict);
+    }
+    command.target = 'primary';
+    return true;
+  }
+
+  onFileRequest(): void {
+    this.owner.fileWanted();
+  }
+
+  onServerDrain(): void {
+    this.owner.serverDrained();
+  }
+
+  onReplyEnd(connection: BackendConnection, dropped: boolean): void {
+    if (dropped) {
+      this.runLater(null);
+      return;
+    }
+    this.conclude(connection);
+    this.leaveStalePrimary();
+    this.owner.commandDone();
+  }
+
+  /** What the reply means for the session. */
+  private conclude(connection: BackendConnection): void {
+    const { command, state, exchange } = this;
+    const { facts } = exchange.tracker;
+    const nowMs = performance.now();
+    if (facts.status !== -1 && (this.transactionOn ?? connection) === connection) {
+      state.noteStatus(facts.status);
+      this.transactionOn = state.inTransaction ? connection : null;
+    }
+    const succeeded = facts.errno === 0;
+    if (command.effects !== 0) state.noteEffects(command.effects, succeeded);
+    if (state.pins !== 0) this.pinnedTo ??= connection;
+    else this.pinnedTo = null;
+    if (command.statement !== null) this.concludeStatement(connection, facts.status, succeeded);
+    const onReplica = connection === this.backends.replicaConnection;
+    if (!onReplica) this.noteWrites(nowMs);
+    const durations = this.deps.metrics.statements.durations;
+    (onReplica ? durations.replica : durations.primary).observeUs(
+      (nowMs - command.startedAtMs) * 1000,
+    );
+  }
+
+  private concludeStatement(connection: BackendConnection, status: number, ok: boolean): void {
+    const { statement, com } = this.command;
+    if (statement === null) return;
+    if (com === COM.STMT_PREPARE) {
+      if (ok) this.prepared.add(statement);
+      return;
+    }
+    const open =
+      com !== COM.STMT_RESET &&
+      status !== -1 &&
+      (status & STATUS.CURSOR_EXISTS) !== 0 &&
+      (status & STATUS.LAST_ROW_SENT) === 0;
+    statement.boundTo = open ? connection : null;
+  }
+
+  private noteWrites(nowMs: number): void {
+    const { cls, effects } = this.command;
+    if (cls === 'write' || cls === 'unknown') {
+      this.transactionWrote = this.transactionOn !== null;
+      this.backends.noteWrite(nowMs);
+    } else if (this.transactionWrote && (effects & EFFECT.ENDS_TRANSACTION) !== 0) {
+      this.transactionWrote = false;
+      this.backends.noteWrite(nowMs);
+    }
+  }
+
+  onExchangeLost(connection: BackendConnection, why: string): void {
+    const { command, deps } = this;
+    deps.topology.reportUnreachable(connection.server.id, why);
+    const hadTransaction = this.transactionOn === connection;
+    const hadPins = this.state.pins !== 0 && this.pinnedTo === connection;
+    this.forget(connection);
+    if (command.isRepeatable && !hadPins) {
+      deps.metrics.statements.fallbacks.inc('lost');
+      command.excludeServer(connection.server.id);
+      this.runLater(null);
+      return;
+    }
+    const error = lossError({
+      server: connection.server.id,
+      why,
+      inTransaction: hadTransaction || command.inTransaction,
+      commits: (command.effects & COMMITTING) !== 0,
+      isRead: command.cls === 'read',
+    });
+    if (command.answered || hadPins || command.isLong) this.owner.sessionBroken(error);
+    else this.owner.commandFailed(error);
+  }
+
+  onIdleLost(connection: BackendConnection): void {
+    this.lost(connection, `Server ${connection.server.id} closed the connection`);
+  }
+
+  /** The cluster changed: leaves a server that is no longer the primary. */
+  onTopology(): void {
+    const stale = this.stalePrimary();
+    if (stale === null) return;
+    const view = this.deps.topology.current().servers.find(({ id }) => id === stale.server.id);
+    if (this.exchange.current === stale) {
+      // A server that is alive may still answer truthfully; one that is not never will.
+      if (view?.role !== 'down') return;
+      this.exchange.abandon();
+      stale.destroy();
+      this.onExchangeLost(stale, 'is down and another server is the primary now');
+    } else if (this.exchange.current !== null || !stale.busy) {
+      this.leaveStalePrimary();
+    }
+  }
+
+  private stalePrimary(): BackendConnection | null {
+    const connection = this.backends.primaryConnection;
+    const { primary } = this.deps.topology.current();
+    if (connection === null || primary === null) return null;
+    return primary.id === connection.server.id ? null : connection;
+  }
+
+  private leaveStalePrimary(): void {
+    const stale = this.stalePrimary();
+    if (stale === null) return;
+    this.backends.releasePrimary(this.transactionOn === stale ? 'discard' : 'reuse');
+    this.lost(stale, `Server ${stale.server.id} is no longer the primary`);
+  }
+
+  /** COM_RESET_CONNECTION rolled back what was open. */
+  resetTransaction(): void {
+    this.transactionOn = null;
+    this.transactionWrote = false;
+    this.pinnedTo = null;
+    this.pendingError = null;
+  }
+
+  private lost(connection: BackendConnection, why: string): void {
+    const hadPins = this.state.pins !== 0 && this.pinnedTo === connection;
+    if (this.transactionOn === connection) {
+      this.pendingError = new LagwiseError(
+        'topology-change',
+        `${why}: the transaction was rolled back, run it again`,
+      );
+    }
+    this.forget(connection);
+    if (hadPins) {
+      this.owner.sessionBroken(
+        new LagwiseError('topology-change', `${why}, and this session had state only there`),
+      );
+    }
+  }
+
+  private forget(connection: BackendConnection): void {
+    this.backends.dropped(connection);
+    if (this.last === connection) this.last = null;
+    if (this.transactionOn !== connection) return;
+    this.transactionOn = null;
+    this.transactionWrote = false;
+    this.state.inTransaction = false;
+    this.state.readOnlyTransaction = false;
+  }
+}
+
+/** Of the statement id in COM_STMT_ packets, header included. */
+const STATEMENT_ID_AT = 5;

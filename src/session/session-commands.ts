@@ -1,0 +1,37 @@
+import { COM } from '../wire/command.ts';
+import { REPLY } from '../wire/reply-kinds.ts';
+import { PacketWriter } from '../wire/writer.ts';
+import type { ClientSession } from './client-session.ts';
+
+const RESET_PACKET = new PacketWriter().u8(COM.RESET_CONNECTION).finish(0);
+
+/** COM_STMT_CLOSE: closes the statement wherever it was prepared. Has no answer. */
+export function closeStatement(session: Pick<ClientSession, 'command' | 'prepared'>): void {
+  const { statement } = session.command;
+  if (statement === null) return;
+  for (const [connection, { id }] of statement) {
+    if (connection.isClosed) continue;
+    connection.stream.write(new PacketWriter(5).u8(COM.STMT_CLOSE).u32(id).finish(0));
+  }
+  session.prepared.remove(statement.id);
+}
+
+/** COM_RESET_CONNECTION: everything but identity and schema is as after login. */
+export async function resetConnection(
+  session: Pick<ClientSession, 'runner' | 'state' | 'prepared'>,
+): Promise<'ok'> {
+  const { runner, state, prepared } = session;
+  const { backends } = runner;
+  const connection = backends.primaryConnection;
+  backends.releaseReplica('reuse');
+  if (connection !== null) {
+    const [done] = await backends.swallow(connection, RESET_PACKET, [REPLY.SIMPLE]);
+    // A server that cannot reset (5.7.2 and older) is left: the next command logs in anew.
+    if (done?.error !== null) backends.releasePrimary('discard');
+    connection.trackersOn = false;
+  }
+  prepared.clear();
+  runner.resetTransaction();
+  state.reset();
+  return 'ok';
+}

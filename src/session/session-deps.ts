@@ -1,0 +1,38 @@
+import type { SecureContext } from 'node:tls';
+import type { Config } from '../config/schema.ts';
+import type { ServerId } from '../lib/ids.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { BackendPool } from '../pool/pool.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Snapshot } from '../topology/snapshot.ts';
+import type { RsaKeys } from './client-auth.ts';
+import type { StatementClassifier } from './command-planner.ts';
+import type { Credentials } from './credentials.ts';
+import type { HoldQueue } from './hold-queue.ts';
+import type { LoginLimiter } from './login-limiter.ts';
+import type { SessionRegistry } from './session-registry.ts';
+
+/** The cluster as sessions see it. */
+export interface TopologyView {
+  current(): Snapshot;
+  /** The data path could not reach a server, or found it in another role. */
+  reportUnreachable(id: ServerId, why: string): void;
+}
+
+/** What every session of a proxy shares. */
+export interface SessionDeps {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly topology: TopologyView;
+  readonly pool: BackendPool;
+  readonly holds: HoldQueue;
+  readonly sessions: SessionRegistry;
+  readonly credentials: Credentials;
+  readonly limiter: LoginLimiter;
+  readonly classifier: StatementClassifier;
+  readonly tls: SecureContext | null;
+  readonly rsaKeys: RsaKeys;
+  /** [0, 1); seeded in tests. */
+  readonly random: () => number;
+}

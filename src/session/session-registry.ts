@@ -1,0 +1,69 @@
+import { type ConnId, connId } from '../lib/ids.ts';
+
+/** What a list of sessions shows of one. */
+export interface SessionInfo {
+  readonly id: ConnId;
+  readonly user: string;
+  readonly clientAddr: string;
+  readonly phase: string;
+  readonly schema: string | null;
+  readonly primary: string | null;
+  readonly replica: string | null;
+  readonly inTransaction: boolean;
+  readonly pins: number;
+  readonly idleMs: number;
+}
+
+/** A session as others see it. */
+export interface RegisteredSession {
+  readonly id: ConnId;
+  /** Only the same account may kill it without asking a server. */
+  readonly user: string;
+  info(nowMs: number): SessionInfo;
+  onTopology(): void;
+  /** Ends at once what runs, and with `connection` the session too. */
+  kill(what: 'QUERY' | 'CONNECTION', by: Killer): Promise<void>;
+  /** Ends the session as soon as no transaction is open. */
+  drain(): void;
+  destroy(reason: string): void;
+}
+
+/** Who kills: a server judges by this account whether it may. */
+export interface Killer {
+  readonly user: string;
+  readonly password: Buffer;
+}
+
+/** All sessions of the proxy by their ids. */
+export class SessionRegistry {
+  private readonly byId = new Map<ConnId, RegisteredSession>();
+  private lastId = 0;
+
+  get size(): number {
+    return this.byId.size;
+  }
+
+  /** An id that no session has. Ids are 32 bits on the wire and come round again. */
+  nextId(): ConnId {
+    do {
+      this.lastId = (this.lastId % 0xffff_fffe) + 1;
+    } while (this.byId.has(connId(this.lastId)));
+    return connId(this.lastId);
+  }
+
+  add(session: RegisteredSession): void {
+    this.byId.set(session.id, session);
+  }
+
+  remove(id: ConnId): void {
+    this.byId.delete(id);
+  }
+
+  get(id: number): RegisteredSession | undefined {
+    return this.byId.get(connId(id));
+  }
+
+  [Symbol.iterator](): IterableIterator<RegisteredSession> {
+    return this.byId.values();
+  }
+}
