@@ -21,6 +21,7 @@ interface UpOptions extends CommonOptions {
   readonly basePort: number;
   readonly semiSync?: boolean;
   readonly server?: string;
+  readonly containers?: boolean;
   readonly foreground?: boolean;
 }
 
@@ -61,6 +62,7 @@ function addUp(lab: Command): void {
     )
     .option('--semi-sync', 'a commit returns when a replica has received it')
     .option('--server <path>', 'the server program; without it one is found or fetched')
+    .option('--containers', 'run the servers in containers, whatever programs there are')
     .option('--foreground', 'stay, and end the lab with Ctrl-C')
     .action(up);
 }
@@ -83,6 +85,7 @@ function labOptions(options: UpOptions): LabOptions {
     flavor,
     basePort,
     semiSync: options.semiSync === true,
+    containers: options.containers === true,
     ...(options.server === undefined ? {} : { serverPath: options.server }),
   };
 }

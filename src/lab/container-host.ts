@@ -74,6 +74,8 @@ export class ContainerHost implements ServerHost {
       Cmd: [...this.#options(server), ...this.#state.serverOptions],
       Env: [`LAGWISE_INIT_SQL=${this.#initSql()}`],
       User: '0',
+      // Without a terminal the engine frames each line of the log in binary headers.
+      Tty: true,
       Labels: labels,
       ExposedPorts: { [port]: {} },
       HostConfig: {

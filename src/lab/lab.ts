@@ -125,7 +125,11 @@ export class Lab implements AsyncDisposable {
 
   /** Shuts a server down in order. */
   async stop(id: string): Promise<void> {
-    await this.#host.end(this.#record(id), 'stop');
+    const server = this.#record(id);
+    if ((await this.#host.state(server)) === 'running') {
+      await this.#root(server, (query) => this.#dialect.releaseReplicas(query));
+    }
+    await this.#host.end(server, 'stop');
     this.#say(`${id} was shut down`);
   }
 

@@ -35,6 +35,8 @@ export type Programs =
 export interface ProgramWishes {
   /** A server program by path; nothing else is tried then. */
   readonly serverPath?: string;
+  /** Run in containers, whatever programs there are. */
+  readonly containers?: boolean;
   readonly onStep?: (text: string) => void;
 }
 
@@ -89,12 +91,14 @@ export async function findPrograms(flavor: Flavor, wishes: ProgramWishes): Promi
 type Attempt = readonly [name: string, attempt: () => Promise<Programs>];
 
 function attempts(flavor: Flavor, wishes: ProgramWishes): readonly Attempt[] {
+  const inContainers: Attempt = ['containers', () => fromContainers(flavor, wishes)];
+  if (wishes.containers === true) return [inContainers];
   const named = wishes.serverPath ?? process.env[pathVariable(flavor)];
   if (named) return [[`the named program ${named}`, () => fromPath(flavor, named, wishes)]];
   return [
     ['the PATH', async () => fromPath(flavor, await searchPath(flavor), wishes)],
     ["the distribution's packages", () => fromPackages(flavor, wishes)],
-    ['containers', () => fromContainers(flavor, wishes)],
+    inContainers,
   ];
 }
 

@@ -22,6 +22,8 @@ export interface ReplicationDialect {
   follow(query: Query, source: Source): Promise<void>;
   /** Ends a server's life as a replica and forgets its source. */
   unfollow(query: Query): Promise<void>;
+  /** Ends the connections of replicas, right before the server is shut down. */
+  releaseReplicas(query: Query): Promise<void>;
   setReadOnly(query: Query, readOnly: boolean): Promise<void>;
   /** Whether commits wait for a replica's receipt; only where the semi-sync options are loaded. */
   setSemiSyncSource(query: Query, on: boolean): Promise<void>;

@@ -30,6 +30,8 @@ export interface LabOptions {
   readonly serverOptions?: readonly string[];
   /** The server program by path; absent finds one. */
   readonly serverPath?: string;
+  /** Run the servers in containers even where programs are found. */
+  readonly containers?: boolean;
   /** Told in words what is being done. */
   readonly onStep?: (text: string) => void;
 }
@@ -47,9 +49,10 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const onStep = options.onStep ?? (() => undefined);
   const count = 1 + checkReplicas(options.replicas ?? DEFAULT_REPLICAS);
   const ports = await choosePorts(options.basePort ?? 0, count);
-  const { serverPath } = options;
+  const { serverPath, containers = false } = options;
   const programs = await findPrograms(options.flavor ?? 'mysql', {
     onStep,
+    containers,
     ...(serverPath === undefined ? {} : { serverPath }),
   });
   onStep(`Servers: ${programs.flavor} ${programs.version} (${programs.origin})`);
