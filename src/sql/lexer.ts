@@ -276,11 +276,13 @@ export class Lexer {
   }
 
   #readName(open: number, quote: number, kind: number): number {
+    const buf = this.#buf;
+    const limit = this.#limit;
     let folded = HASH_SEED;
     let exact = HASH_SEED;
     let pos = open + 1;
-    for (; pos < this.#limit; pos++) {
-      const c = this.#at(pos);
+    for (; pos < limit; pos++) {
+      const c = buf[pos] ?? 0;
       if (c === quote) {
         if (this.#unsafeCharset && this.#at(pos - 1) >= 0x80) return this.#bad();
         if (this.#at(pos + 1) !== quote) break;
@@ -289,7 +291,7 @@ export class Lexer {
       folded = Math.imul(folded ^ (NAME_BYTE[c] || c), HASH_FACTOR);
       exact = (Math.imul(exact, 31) + c) | 0;
     }
-    if (pos >= this.#limit) return this.#bad();
+    if (pos >= limit) return this.#bad();
     this.folded = folded;
     this.exact = exact;
     if (kind === TOKEN.NAME) this.word = findWord(this.#buf, open + 1, pos, folded);

@@ -16,6 +16,7 @@ import {
   KW,
   MARIADB_SINCE,
   MYSQL_SINCE,
+  MYSQL_UNTIL,
   VARIABLE_KIND_OF,
 } from './word-table.ts';
 
@@ -251,11 +252,16 @@ export class Scanner implements Classification {
         ? (FUNCTION_KIND_OF[lexer.prevWord] ?? 0)
         : FUNCTION_KIND.UNKNOWN;
     if (kind === FUNCTION_KIND.PURE || (kind === FUNCTION_KIND.PURE_ADJACENT && !lexer.gap)) {
-      const since = this.isMariadb ? MARIADB_SINCE : MYSQL_SINCE;
-      if ((since[lexer.prevWord] ?? 0) > this.#serverVersion) this.#unknownCall();
+      if (!this.#isBuiltIn(lexer.prevWord)) this.#unknownCall();
       return;
     }
     this.#judgeSpecialCall(kind);
+  }
+
+  #isBuiltIn(word: number): boolean {
+    const version = this.#serverVersion;
+    if (this.isMariadb) return version >= (MARIADB_SINCE[word] ?? 0);
+    return version >= (MYSQL_SINCE[word] ?? 0) && version < (MYSQL_UNTIL[word] ?? 0);
   }
 
   #judgeSpecialCall(kind: number): void {
@@ -293,8 +299,10 @@ export class Scanner implements Classification {
 
   #unknownCall(): void {
     const { lexer } = this;
-    // `(SELECT …) t (a, b)` and `AS t (a, b)` name columns; no call can stand there.
-    if (lexer.prev2Kind === TOKEN.CLOSE || lexer.prev2Word === KW.AS) return;
+    // `(SELECT …) t (a, b)` and `AS t (a, b)` name columns, `'$' COLUMNS (…)` those of JSON_TABLE;
+    // no call can stand there.
+    const before = lexer.prev2Kind;
+    if (before === TOKEN.CLOSE || before === TOKEN.STRING || lexer.prev2Word === KW.AS) return;
     if (this.#sawWith && !lexer.prevAfterDot) this.#pending = PENDING.CTE_COLUMNS;
     else this.#confirmCall();
   }

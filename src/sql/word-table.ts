@@ -4,6 +4,7 @@ import {
   FUNCTION_KIND,
   MARIADB_FUNCTIONS,
   MYSQL_FUNCTIONS,
+  MYSQL_REMOVED,
   PAREN_KEYWORDS,
   SPECIAL_FUNCTIONS,
 } from './functions.ts';
@@ -39,6 +40,8 @@ const wordBytes = new Uint8Array(MAX_WORDS * 16);
 export const FUNCTION_KIND_OF = new Uint8Array(MAX_WORDS);
 /** First version of MySQL that has the function built in. */
 export const MYSQL_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
+/** First version of MySQL that no longer has it. */
+export const MYSQL_UNTIL = new Uint32Array(MAX_WORDS).fill(NEVER);
 /** First version of MariaDB that has the function built in. */
 export const MARIADB_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
 /** 1 for words whose case the digest folds: keywords and functions, not likely names. */
@@ -91,6 +94,9 @@ function enterAll(): void {
   enterFunctions(ADJACENT_FUNCTIONS, FUNCTION_KIND.PURE_ADJACENT, 0, 0);
   for (const [since, names] of MYSQL_FUNCTIONS) {
     enterFunctions(split(names), FUNCTION_KIND.PURE, since, NEVER);
+  }
+  for (const [until, names] of MYSQL_REMOVED) {
+    for (const name of split(names)) MYSQL_UNTIL[indexOf(name)] = until;
   }
   for (const [since, names] of MARIADB_FUNCTIONS) {
     enterFunctions(split(names), FUNCTION_KIND.PURE, NEVER, since);

@@ -70,6 +70,12 @@ describe('sql_mode, charset and version decide how bytes are read', () => {
       'unknown/unknown-function',
     ],
     [
+      'a function is known until it left the server',
+      "SELECT MD5('a')",
+      { serverVersion: 80046 },
+      'read/select',
+    ],
+    [
       'six digits count only in front of a blank',
       'SELECT 1 /*!0907041FOR UPDATE */',
       {},

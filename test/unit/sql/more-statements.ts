@@ -303,6 +303,9 @@ export const ON_MARIADB: readonly Verdict[] = [
       'SELECT 1 /*M!999999 FOR UPDATE */',
       "SELECT NVL(a, 1), TO_CHAR(b), CHR(65), JSON_VALUE(c, '$') FROM t",
       'SET STATEMENT max_statement_time = 1 FOR SELECT 1',
+      "SELECT MD5('a'), ST_MLineFromText('x')",
+      "SELECT * FROM JSON_TABLE('[1]', '$[*]' COLUMNS (a INT PATH '$')) AS j",
+      "SELECT MATCH (a) AGAINST ('x') FROM t",
     ],
   ],
   [
@@ -330,7 +333,14 @@ export const ON_MARIADB: readonly Verdict[] = [
   ['write/replication-wait', ["SELECT MASTER_GTID_WAIT('0-1-1', 1)"]],
   [
     'unknown/unknown-function',
-    ['SELECT UUID_TO_BIN(a)', 'SELECT BIN_TO_UUID(a)', 'SELECT TO_NUMBER(a)'],
+    [
+      'SELECT UUID_TO_BIN(a)',
+      'SELECT BIN_TO_UUID(a)',
+      'SELECT TO_NUMBER(a)',
+      'SELECT ROLLUP(a)',
+      'SELECT ESCAPE(a)',
+      'SELECT columns(a)',
+    ],
   ],
   ['write/lock-tables', ['BACKUP STAGE START', 'BACKUP LOCK t']],
   ['write/unlock-tables', ['BACKUP STAGE END', 'BACKUP UNLOCK']],
