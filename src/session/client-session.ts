@@ -1,43 +1,28 @@
-import type { ConnId } from '../lib/ids.ts';
 import { LagwiseError } from '../lib/errors.ts';
-import { toClientError } from '../lib/error-policy.ts';
+import { sourceOf } from '../lib/error-policy.ts';
+import type { ConnId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ByteStream } from '../net/byte-stream.ts';
 import type { Identity } from '../pool/identity.ts';
-import type { Lease } from '../pool/pool.ts';
-import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import type { EndReason } from '../telemetry/labels.ts';
 import { COM } from '../wire/command.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
 import { encodeErr, type ErrPacket } from '../wire/packets/err.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
-import { STATUS } from '../wire/status.ts';
-import { ClassifierContext } from './classifier-context.ts';
+import type { ClassifierContext } from './classifier-context.ts';
+import { errorPacket, UNKNOWN_COMMAND, unknownStatement } from './client-errors.ts';
 import { ClientInput, type CommandHandler } from './client-input.ts';
-import { Command } from './command.ts';
-import { CommandPlanner, PLAN, type Plan } from './command-planner.ts';
-import { CommandRunner, type RunnerOwner } from './command-runner.ts';
-import { Exchange } from './exchange.ts';
-import { killConnection } from './kill.ts';
-import { PreparedStatements } from './prepared-statements.ts';
+import type { Command } from './command.ts';
+import { type CommandPlanner, PLAN, type Plan } from './command-planner.ts';
+import type { CommandRunner, RunnerOwner } from './command-runner.ts';
+import { killBackend, killConnection } from './kill.ts';
+import type { PreparedStatements } from './prepared-statements.ts';
 import { startReplication } from './replication-stream.ts';
 import { closeStatement, resetConnection } from './session-commands.ts';
-import { SessionBackends } from './session-backends.ts';
 import type { SessionDeps } from './session-deps.ts';
+import { buildParts, type LoggedIn } from './session-parts.ts';
 import type { Killer, RegisteredSession, SessionInfo } from './session-registry.ts';
-import { SessionState } from './session-state.ts';
-
-/** What a login gave. */
-export interface LoggedIn {
-  readonly stream: ByteStream;
-  /** Bytes that came behind the login. */
-  readonly rest: Buffer;
-  readonly identity: Identity;
-  /** The client uses TLS. */
-  readonly secured: boolean;
-  readonly lease: Lease;
-  readonly leaseRole: 'primary' | 'replica';
-}
+import type { SessionState } from './session-state.ts';
 
 /** Where a session is; the words of the session list. */
 export const SESSION_PHASES = ['idle', 'running', 'replication', 'login', 'closed'] as const;
@@ -57,8 +42,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   readonly stream: ByteStream;
   readonly runner: CommandRunner;
   readonly state: SessionState;
-  readonly prepared = new PreparedStatements();
-  readonly command = new Command();
+  readonly prepared: PreparedStatements;
+  readonly command: Command;
   readonly input: ClientInput;
   private readonly deps: SessionDeps;
   private readonly logger: Logger;
@@ -84,47 +69,14 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.identity = login.identity;
     this.secured = login.secured;
     this.logger = deps.logger.child({ connId: client.id, clientAddr: client.address });
-    const { connection } = login.lease;
-    this.state = new SessionState(login.identity.schema, connection.initialStatus);
-    this.context = new ClassifierContext(connection.server, login.identity.collationId);
     this.input = new ClientInput(login.stream, this, deps.config.listen.gatherMaxBytes);
-    this.planner = new CommandPlanner({
-      state: this.state,
-      prepared: this.prepared,
-      classifier: deps.classifier,
-      context: this.context,
-      caps: login.identity.caps,
-      command: this.command,
-    });
-    this.runner = this.makeRunner(login);
-    this.runner.backends.adopt(login.lease, login.leaseRole);
-  }
-
-  private makeRunner(login: LoggedIn): CommandRunner {
-    const { deps, command, state, prepared } = this;
-    return new CommandRunner({
-      owner: this,
-      deps,
-      command,
-      state,
-      prepared,
-      makeExchange: (owner) =>
-        new Exchange(
-          owner,
-          command,
-          { stream: login.stream, caps: login.identity.caps },
-          deps.metrics.traffic,
-        ),
-      makeBackends: (user) =>
-        new SessionBackends({
-          deps,
-          identity: login.identity,
-          state,
-          prepared,
-          user,
-          gone: this.gone.signal,
-        }),
-    });
+    const parts = buildParts(deps, login, { owner: this, gone: this.gone.signal });
+    this.command = parts.command;
+    this.state = parts.state;
+    this.prepared = parts.prepared;
+    this.context = parts.context;
+    this.planner = parts.planner;
+    this.runner = parts.runner;
   }
 
   get user(): string {
@@ -210,22 +162,13 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         this.answerBy(startReplication(this, this.stream, (why) => this.end('closed', why)));
         return;
       case PLAN.UNKNOWN_COMMAND:
-        this.sendError({ code: 1047, sqlState: '08S01', message: 'Unknown command' });
+        this.sendError(UNKNOWN_COMMAND);
         return;
       case PLAN.UNKNOWN_STATEMENT:
       case PLAN.STATEMENT_LOST:
-        this.sendError({
-          code: 1243,
-          sqlState: 'HY000',
-          message: `Unknown prepared statement handler (${this.statementId()}) given to ${EXECUTORS[this.command.com] ?? 'mysqld_stmt_execute'}`,
-        });
+        this.sendError(unknownStatement(this.command));
         return;
     }
-  }
-
-  private statementId(): number {
-    const { bytes } = this.command;
-    return bytes.length >= 9 ? bytes.readUInt32LE(5) : 0;
   }
 
   /** Answers OK, nothing (the promise's matter), or the error. */
@@ -239,10 +182,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   }
 
   private sendOk(): void {
-    const { autocommit, inTransaction } = this.state;
-    const status = (autocommit ? STATUS.AUTOCOMMIT : 0) | (inTransaction ? STATUS.IN_TRANS : 0);
     const options = { caps: this.identity.caps };
-    this.stream.write(encodeOk({ status }, this.command.replySeq, options));
+    this.stream.write(encodeOk({ status: this.state.status }, this.command.replySeq, options));
     this.commandDone();
   }
 
@@ -265,15 +206,11 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
       this.onClientMalformed(error.message);
       return;
     }
-    if (error instanceof ServerRefusedError) {
-      this.sendError(error.packet);
-      return;
-    }
-    if (!(error instanceof LagwiseError) || error.source === 'internal') {
+    if (sourceOf(error) === 'internal') {
       this.logger.error({ err: error }, 'Command failed by a defect');
     }
     if (this.command.isLong) this.end('limit', error);
-    else this.sendError(toClientError(error));
+    else this.sendError(errorPacket(error));
   }
 
   sessionBroken(error: LagwiseError): void {
@@ -338,19 +275,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   }
 
   async kill(what: 'QUERY' | 'CONNECTION', by: Killer): Promise<void> {
-    const running = this.runner.exchange.current;
-    const held =
-      running ?? this.runner.backends.primaryConnection ?? this.runner.backends.replicaConnection;
-    const identity = { ...this.identity, ...by };
-    if (held !== null && (what === 'CONNECTION' || running !== null)) {
-      await this.deps.pool.kill(held.server, identity, what, held.threadId);
-    } else if (by.user !== this.user) {
-      throw new ServerRefusedError('(none)', {
-        code: 1095,
-        sqlState: 'HY000',
-        message: `You are not owner of thread ${this.id}`,
-      });
-    }
+    await killBackend(this.deps, this, what, by);
     if (what === 'CONNECTION') this.end('killed', null);
   }
 
@@ -398,7 +323,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.gone.abort();
     this.input.close();
     if (cutShort && error !== null && !this.stream.destroyed) {
-      this.stream.write(encodeErr(toClientError(error), this.command.replySeq));
+      this.stream.write(encodeErr(errorPacket(error), this.command.replySeq));
     }
     this.runner.exchange.abandon();
     this.runner.backends.releaseAll(reason === 'quit' || reason === 'closed' ? 'reuse' : 'discard');
@@ -418,10 +343,3 @@ const ENDINGS_TO_WARN: ReadonlySet<EndReason> = new Set([
   'limit',
   'internal',
 ]);
-
-/** What a server calls the function that refuses an unknown statement id. */
-const EXECUTORS: Readonly<Record<number, string>> = {
-  [COM.STMT_EXECUTE]: 'mysqld_stmt_execute',
-  [COM.STMT_FETCH]: 'mysqld_stmt_fetch',
-  [COM.STMT_RESET]: 'mysqld_stmt_reset',
-};

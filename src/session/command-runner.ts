@@ -12,7 +12,7 @@ import { fitExecute, type PreparedStatements } from './prepared-statements.ts';
 import { verdictOnError } from './retry-policy.ts';
 import type { SessionBackends } from './session-backends.ts';
 import type { SessionDeps } from './session-deps.ts';
-import type { SessionState } from './session-state.ts';
+import { PINNING_EFFECTS, type SessionState } from './session-state.ts';
 
 /** What a {@link CommandRunner} asks of its session. */
 export interface RunnerOwner {
@@ -31,15 +31,6 @@ export interface RunnerOwner {
   stateChanged(): void;
 }
 
-/** Effects that leave state on the server that ran the statement. */
-const LOCAL_EFFECTS =
-  EFFECT.SETS_USER_VARIABLE |
-  EFFECT.CREATES_TEMPORARY_TABLE |
-  EFFECT.LOCKS_TABLES |
-  EFFECT.TAKES_USER_LOCK |
-  EFFECT.PREPARES_STATEMENT |
-  EFFECT.OPENS_HANDLER |
-  EFFECT.XA;
 /** Their statements may have committed what was open before them. */
 const COMMITTING = EFFECT.ENDS_TRANSACTION | EFFECT.IMPLICIT_COMMIT | EFFECT.OPAQUE;
 
@@ -103,7 +94,7 @@ export class CommandRunner implements ExchangeOwner {
     if (command.reason === 'pinned') return this.pinnedTo;
     // A session that only reads goes on while there is no primary; what it sets is carried over.
     const leaderless = this.deps.topology.current().primary === null;
-    return leaderless && (command.effects & LOCAL_EFFECTS) === 0 ? this.last : null;
+    return leaderless && (command.effects & PINNING_EFFECTS) === 0 ? this.last : null;
   }
 
   private needsPreparing(connection: BackendConnection): boolean {
@@ -188,7 +179,7 @@ export class CommandRunner implements ExchangeOwner {
       connection.schema = this.state.schema;
     }
     const { com, effects } = this.command;
-    const explained = (effects & LOCAL_EFFECTS) !== 0 || com === COM.STMT_PREPARE;
+    const explained = (effects & PINNING_EFFECTS) !== 0 || com === COM.STMT_PREPARE;
     if (opaqueChange && !explained) this.state.pinOpaque();
     this.owner.stateChanged();
   }

@@ -1,7 +1,10 @@
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import type { CommandPlanner } from './command-planner.ts';
 import type { SessionDeps } from './session-deps.ts';
-import type { ClientSession } from './client-session.ts';
+import type { CommandRunner } from './command-runner.ts';
+import type { Killer } from './session-registry.ts';
+import type { Identity } from '../pool/identity.ts';
+import type { ConnId } from '../lib/ids.ts';
 
 /**
  * KILL with the proxy's own connection ids: what a client sees as its id is never a server's
@@ -11,7 +14,7 @@ import type { ClientSession } from './client-session.ts';
  */
 export async function killConnection(
   deps: SessionDeps,
-  by: Pick<ClientSession, 'identity'>,
+  by: { readonly identity: Identity },
   planner: Pick<CommandPlanner, 'killTarget' | 'killQueryOnly'>,
 ): Promise<'ok'> {
   const { killTarget, killQueryOnly } = planner;
@@ -26,4 +29,29 @@ export async function killConnection(
   const { user, password } = by.identity;
   await target.kill(killQueryOnly ? 'QUERY' : 'CONNECTION', { user, password });
   return 'ok';
+}
+
+/**
+ * Kills what a session runs, or its connections, on the servers. The killer's own account does it,
+ * so that the server judges whether it may.
+ * @throws ServerRefusedError with the server's error
+ */
+export async function killBackend(
+  deps: SessionDeps,
+  target: { readonly id: ConnId; readonly identity: Identity; readonly runner: CommandRunner },
+  what: 'QUERY' | 'CONNECTION',
+  by: Killer,
+): Promise<void> {
+  const { exchange, backends } = target.runner;
+  const held = exchange.current ?? backends.primaryConnection ?? backends.replicaConnection;
+  if (held !== null && (what === 'CONNECTION' || exchange.current !== null)) {
+    await deps.pool.kill(held.server, { ...target.identity, ...by }, what, held.threadId);
+    return;
+  }
+  if (by.user === target.identity.user) return;
+  throw new ServerRefusedError('(none)', {
+    code: 1095,
+    sqlState: 'HY000',
+    message: `You are not owner of thread ${target.id}`,
+  });
 }

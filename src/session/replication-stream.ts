@@ -1,14 +1,20 @@
 import { LagwiseError } from '../lib/errors.ts';
 import type { ByteStream } from '../net/byte-stream.ts';
 import type { BackendConnection, BackendUser } from '../pool/backend-connection.ts';
-import type { ClientSession } from './client-session.ts';
+import type { ClientInput } from './client-input.ts';
+import type { Command } from './command.ts';
+import type { CommandRunner } from './command-runner.ts';
 
 /**
  * COM_BINLOG_DUMP and its kin: a replica or a change-data-capture client hangs behind the proxy.
  * The answer has no end, so from here on bytes pass both ways untouched until one side closes.
  */
 export async function startReplication(
-  session: Pick<ClientSession, 'runner' | 'command' | 'input'>,
+  session: {
+    readonly runner: CommandRunner;
+    readonly command: Command;
+    readonly input: ClientInput;
+  },
   client: ByteStream,
   onEnd: (why: LagwiseError) => void,
 ): Promise<'no-answer'> {

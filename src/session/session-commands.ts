@@ -1,12 +1,18 @@
 import { COM } from '../wire/command.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { PacketWriter } from '../wire/writer.ts';
-import type { ClientSession } from './client-session.ts';
+import type { Command } from './command.ts';
+import type { CommandRunner } from './command-runner.ts';
+import type { PreparedStatements } from './prepared-statements.ts';
+import type { SessionState } from './session-state.ts';
 
 const RESET_PACKET = new PacketWriter().u8(COM.RESET_CONNECTION).finish(0);
 
 /** COM_STMT_CLOSE: closes the statement wherever it was prepared. Has no answer. */
-export function closeStatement(session: Pick<ClientSession, 'command' | 'prepared'>): void {
+export function closeStatement(session: {
+  readonly command: Command;
+  readonly prepared: PreparedStatements;
+}): void {
   const { statement } = session.command;
   if (statement === null) return;
   for (const [connection, { id }] of statement) {
@@ -17,9 +23,11 @@ export function closeStatement(session: Pick<ClientSession, 'command' | 'prepare
 }
 
 /** COM_RESET_CONNECTION: everything but identity and schema is as after login. */
-export async function resetConnection(
-  session: Pick<ClientSession, 'runner' | 'state' | 'prepared'>,
-): Promise<'ok'> {
+export async function resetConnection(session: {
+  readonly runner: CommandRunner;
+  readonly state: SessionState;
+  readonly prepared: PreparedStatements;
+}): Promise<'ok'> {
   const { runner, state, prepared } = session;
   const { backends } = runner;
   const connection = backends.primaryConnection;

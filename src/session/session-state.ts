@@ -39,7 +39,8 @@ const UNPINNING: readonly (readonly [effect: number, pin: number])[] = [
   [EFFECT.RELEASES_ALL_USER_LOCKS, PIN.USER_LOCK],
 ];
 
-const ALL_PINNING = PINNING.reduce((all, [effect]) => all | effect, 0);
+/** Effects that leave state on the server that ran the statement. */
+export const PINNING_EFFECTS = PINNING.reduce((all, [effect]) => all | effect, 0);
 const ALL_UNPINNING = UNPINNING.reduce((all, [effect]) => all | effect, 0);
 
 /** What the OK packets of one statement said of the session. */
@@ -73,6 +74,15 @@ export class SessionState {
     this.noteStatus(status);
   }
 
+  /** Status flags for an answer that the proxy makes itself. */
+  get status(): number {
+    return (
+      (this.autocommit ? STATUS.AUTOCOMMIT : 0) |
+      (this.inTransaction ? STATUS.IN_TRANS : 0) |
+      (this.noBackslashEscapes ? STATUS.NO_BACKSLASH_ESCAPES : 0)
+    );
+  }
+
   get ansiQuotes(): boolean {
     return this.variables.get('sql_mode')?.includes('ANSI_QUOTES') === true;
   }
@@ -93,7 +103,7 @@ export class SessionState {
 
   /** Takes what a statement's text lets expect. */
   noteEffects(effects: number, succeeded: boolean): void {
-    if ((effects & ALL_PINNING) !== 0) {
+    if ((effects & PINNING_EFFECTS) !== 0) {
       for (const [effect, pin] of PINNING) if ((effects & effect) !== 0) this.pins |= pin;
     }
     if (succeeded && (effects & ALL_UNPINNING) !== 0) {

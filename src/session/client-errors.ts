@@ -1,0 +1,37 @@
+import { toClientError } from '../lib/error-policy.ts';
+import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import { COM } from '../wire/command.ts';
+import { HEADER_BYTES } from '../wire/writer.ts';
+import type { ErrPacket } from '../wire/packets/err.ts';
+import type { Command } from './command.ts';
+
+/** ER_UNKNOWN_COM_ERROR in the server's words. */
+export const UNKNOWN_COMMAND: ErrPacket = {
+  code: 1047,
+  sqlState: '08S01',
+  message: 'Unknown command',
+};
+
+/** What a client is told of a failure: a server's own words where a server spoke. */
+export function errorPacket(error: unknown): ErrPacket {
+  return error instanceof ServerRefusedError ? error.packet : toClientError(error);
+}
+
+const STATEMENT_ID_AT = HEADER_BYTES + 1;
+
+/** What a server calls the function that refuses an unknown statement id. */
+const REFUSERS: Readonly<Record<number, string>> = {
+  [COM.STMT_FETCH]: 'mysqld_stmt_fetch',
+  [COM.STMT_RESET]: 'mysqld_stmt_reset',
+};
+
+/** ER_UNKNOWN_STMT_HANDLER in the server's words. */
+export function unknownStatement({ bytes, com }: Command): ErrPacket {
+  const id = bytes.length >= STATEMENT_ID_AT + 4 ? bytes.readUInt32LE(STATEMENT_ID_AT) : 0;
+  const refuser = REFUSERS[com] ?? 'mysqld_stmt_execute';
+  return {
+    code: 1243,
+    sqlState: 'HY000',
+    message: `Unknown prepared statement handler (${id}) given to ${refuser}`,
+  };
+}
