@@ -45,6 +45,7 @@ export const REASON_CODES = [
   'server-variable',
   'server-function',
   'server-show',
+  'server-table',
   'procedure-analyse',
   // primary
   'dml',

@@ -28,8 +28,10 @@ export class Lexer {
   /** Byte range of the current token. */
   start = 0;
   end = 0;
-  /** Word-table index of a WORD or NAME, 0 for a word that is not known. */
+  /** Word-table index of a WORD or NAME, 0 for a word that is not known or qualifies another. */
   word = 0;
+  /** The same, but of a qualifier too: `performance_schema` in front of its dot. */
+  name = 0;
   /** Case-folded and exact hash of a WORD, NAME or USER_VARIABLE. */
   folded = 0;
   exact = 0;
@@ -77,6 +79,8 @@ export class Lexer {
     this.prevWord = this.word;
     this.prevAfterDot = this.afterDot;
     this.word = 0;
+    // A dot keeps the name that it follows.
+    if (this.prevKind === TOKEN.DOT) this.name = 0;
     this.afterDot = this.kind === TOKEN.DOT;
     const from = this.end;
     let pos = from;
@@ -191,7 +195,8 @@ export class Lexer {
     // In front of `.name` a word is a qualifier, not a keyword; `@@global.` is the exception.
     const qualifies =
       follower === PERIOD && NAME_BYTE[this.#at(pos + 1)] !== 0 && this.prevKind !== TOKEN.SYSTEM;
-    this.word = qualifies ? 0 : findWord(buf, start, pos, folded);
+    this.name = findWord(buf, start, pos, folded);
+    this.word = qualifies ? 0 : this.name;
     return TOKEN.WORD;
   }
 
@@ -294,7 +299,8 @@ export class Lexer {
     if (pos >= limit) return this.#bad();
     this.folded = folded;
     this.exact = exact;
-    if (kind === TOKEN.NAME) this.word = findWord(this.#buf, open + 1, pos, folded);
+    if (kind === TOKEN.NAME) this.word = findWord(buf, open + 1, pos, folded);
+    this.name = this.word;
     return this.#finish(kind, pos + 1);
   }
 

@@ -17,6 +17,7 @@ import {
   MARIADB_SINCE,
   MYSQL_SINCE,
   MYSQL_UNTIL,
+  SERVER_DATA_OF,
   VARIABLE_KIND_OF,
 } from './word-table.ts';
 
@@ -193,6 +194,12 @@ export class Scanner implements Classification {
       case TOKEN.SYSTEM:
         this.#judgeSystemVariable();
         return;
+      case TOKEN.DOT:
+        if (SERVER_DATA_OF[lexer.name] === 1) this.raise('unknown', 'server-table');
+        return;
+      case TOKEN.NAME:
+        if (lexer.afterDot) this.#judgeDotted();
+        return;
       default:
     }
   }
@@ -238,9 +245,10 @@ export class Scanner implements Classification {
     }
   }
 
-  /** `seq.NEXTVAL` is a sequence in MariaDB's Oracle mode. */
+  /** `seq.NEXTVAL` is a sequence in MariaDB's Oracle mode; some tables are the server's own. */
   #judgeDotted(): void {
     const { word } = this.lexer;
+    if (SERVER_DATA_OF[word] === 2) this.raise('unknown', 'server-table');
     if (word === KW.NEXTVAL || word === KW.CURRVAL) this.raise('write', 'sequence');
   }
 

@@ -33,24 +33,31 @@ function skipToInner(s: Scanner): boolean {
 }
 
 function parseItems(s: Scanner): void {
-  parseItem(s);
+  let scope = parseItem(s, SCOPE.SESSION);
   while (s.is(TOKEN.COMMA)) {
     s.next();
-    parseItem(s);
+    scope = parseItem(s, scope);
   }
 }
 
-function parseItem(s: Scanner): void {
+/**
+ * One assignment. A scope word holds for later bare names too: after `SET GLOBAL a = 1` the name in
+ * `, autocommit = 1` is the global one. (Not so after `@@global.a`.)
+ *
+ * @param inherited the scope of a bare name
+ * @returns the scope that the next bare name inherits
+ */
+function parseItem(s: Scanner, inherited: number): number {
   const { lexer } = s;
   if (s.is(TOKEN.USER_VARIABLE)) {
     s.effects |= EFFECT.SETS_USER_VARIABLE;
     s.next();
     parseValue(s);
-    return;
+    return inherited;
   }
   const isSystem = s.is(TOKEN.SYSTEM);
   if (isSystem) s.next();
-  let scope: number = isSystem ? SCOPE.NEXT : SCOPE.SESSION;
+  let scope: number = isSystem ? SCOPE.NEXT : inherited;
   let scoped = false;
   if (s.is(TOKEN.WORD) && isScopeWord(lexer.word)) {
     scope = lexer.word === KW.SESSION || lexer.word === KW.LOCAL ? SCOPE.SESSION : SCOPE.GLOBAL;
@@ -63,6 +70,7 @@ function parseItem(s: Scanner): void {
     s.effects |= EFFECT.SETS_SESSION_VARIABLE;
     skipValue(s);
   } else parseAssignment(s, scope);
+  return scoped && !isSystem ? scope : inherited;
 }
 
 /** `name = value` or `cache.name = value`; the last name counts. */

@@ -67,5 +67,27 @@ export const DIAGNOSTIC_VARIABLES = ['WARNING_COUNT', 'ERROR_COUNT'] as const;
 /** Another name of LAST_INSERT_ID(): only the connection that inserted knows. */
 export const INSERT_ID_VARIABLES = ['IDENTITY', 'LAST_INSERT_ID'] as const;
 
+/** Schemas whose tables tell of the server that is asked, like SHOW STATUS does. */
+export const SERVER_SCHEMAS = ['PERFORMANCE_SCHEMA', 'SYS'] as const;
+
+/** Tables of information_schema that tell of the one server; the others hold metadata. */
+export const SERVER_TABLES = [
+  'CLIENT_STATISTICS',
+  'GLOBAL_STATUS',
+  'GLOBAL_VARIABLES',
+  'INNODB_BUFFER_PAGE',
+  'INNODB_BUFFER_POOL_STATS',
+  'INNODB_LOCK_WAITS',
+  'INNODB_LOCKS',
+  'INNODB_METRICS',
+  'INNODB_TRX',
+  'PLUGINS',
+  'PROCESSLIST',
+  'PROFILING',
+  'SESSION_STATUS',
+  'SESSION_VARIABLES',
+  'USER_STATISTICS',
+] as const;
+
 /** How a read of a system variable is routed. */
 export const VARIABLE_KIND = { SERVER: 0, PORTABLE: 1, DIAGNOSTIC: 2, INSERT_ID: 3 } as const;

@@ -13,6 +13,8 @@ import {
   DIAGNOSTIC_VARIABLES,
   INSERT_ID_VARIABLES,
   PORTABLE_VARIABLES,
+  SERVER_SCHEMAS,
+  SERVER_TABLES,
   VARIABLE_KIND,
 } from './system-variables.ts';
 
@@ -44,6 +46,8 @@ export const MYSQL_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
 export const MYSQL_UNTIL = new Uint32Array(MAX_WORDS).fill(NEVER);
 /** First version of MariaDB that has the function built in. */
 export const MARIADB_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
+/** 1 for schemas that tell of one server, 2 for such tables of other schemas. */
+export const SERVER_DATA_OF = new Uint8Array(MAX_WORDS);
 /** 1 for words whose case the digest folds: keywords and functions, not likely names. */
 export const FOLDS_CASE = new Uint8Array(MAX_WORDS);
 /** How a read of the system variable of that name is routed: a value of `VARIABLE_KIND`. */
@@ -103,6 +107,8 @@ function enterAll(): void {
   }
   for (const [kind, names] of SPECIAL_FUNCTIONS) enterFunctions(split(names), kind, 0, 0);
   for (const name of PORTABLE_VARIABLES) VARIABLE_KIND_OF[indexOf(name)] = VARIABLE_KIND.PORTABLE;
+  for (const name of SERVER_SCHEMAS) SERVER_DATA_OF[indexOf(name)] = 1;
+  for (const name of SERVER_TABLES) SERVER_DATA_OF[indexOf(name)] = 2;
   for (const name of DIAGNOSTIC_VARIABLES) {
     VARIABLE_KIND_OF[indexOf(name)] = VARIABLE_KIND.DIAGNOSTIC;
   }
@@ -125,8 +131,8 @@ enterAll();
 const LIKELY_NAMES =
   'CHAIN CONNECTION DATA EVENT EVENTS HANDLER ID LEVEL NAMES QUERY ROLE SERVER SESSION STATUS USER';
 FOLDS_CASE.fill(1);
-for (const name of [...PORTABLE_VARIABLES, ...LIKELY_NAMES.split(' ')])
-  FOLDS_CASE[indexOf(name)] = 0;
+const NAMES = [...PORTABLE_VARIABLES, ...SERVER_SCHEMAS, ...SERVER_TABLES];
+for (const name of [...NAMES, ...LIKELY_NAMES.split(' ')]) FOLDS_CASE[indexOf(name)] = 0;
 FOLDS_CASE[0] = 0;
 
 /** How many indexes there are, 0 included: the length of a table by word. */

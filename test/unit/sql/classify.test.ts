@@ -155,6 +155,20 @@ describe('effects say what the session must remember', () => {
       ['SETS_AUTOCOMMIT_OFF', 'SETS_SESSION_VARIABLE', 'SETS_USER_VARIABLE'],
     ],
     ['SET GLOBAL autocommit = 0', ['SETS_GLOBAL']],
+    ['SET GLOBAL a = 1, autocommit = 1', ['SETS_GLOBAL']],
+    ['SET GLOBAL a = 1, @b = 2, autocommit = 1', ['SETS_USER_VARIABLE', 'SETS_GLOBAL']],
+    [
+      'SET @@global.a = 1, autocommit = 0',
+      ['SETS_AUTOCOMMIT_OFF', 'SETS_SESSION_VARIABLE', 'SETS_GLOBAL'],
+    ],
+    [
+      'SET GLOBAL a = 1, @@autocommit = 0',
+      ['SETS_AUTOCOMMIT_OFF', 'SETS_SESSION_VARIABLE', 'SETS_GLOBAL'],
+    ],
+    [
+      'SET GLOBAL a = 1, SESSION b = 2, autocommit = 0',
+      ['SETS_AUTOCOMMIT_OFF', 'SETS_SESSION_VARIABLE', 'SETS_GLOBAL'],
+    ],
     ['SET TRANSACTION READ ONLY', ['SETS_NEXT_TRANSACTION_READ_ONLY']],
     ['SET TRANSACTION READ WRITE', ['SETS_NEXT_TRANSACTION_READ_WRITE']],
     ['SET SESSION TRANSACTION READ ONLY', ['SETS_SESSION_READ_ONLY']],

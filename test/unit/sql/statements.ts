@@ -90,6 +90,8 @@ export const READS: readonly Verdict[] = [
       'SELECT GROUPING(a) FROM t GROUP BY a WITH ROLLUP',
       'SELECT 1 FROM dual WHERE 1 IN(1)',
       'SELECT VALUES(a) FROM t',
+      'SELECT t.sys, a.performance_schema, processlist FROM t, sys, `sys` AS a',
+      'SELECT * FROM information_schema.tables WHERE table_schema = DATABASE()',
       'SELECT DEFAULT(a) FROM t',
     ],
   ],
@@ -315,6 +317,17 @@ export const PRIMARY_READS: readonly Verdict[] = [
     ],
   ],
   ['unknown/server-function', ["SELECT LOAD_FILE('/etc/hosts')", 'SELECT PS_CURRENT_THREAD_ID()']],
+  [
+    'unknown/server-table',
+    [
+      'SELECT * FROM performance_schema.threads',
+      'SELECT * FROM `performance_schema`.`threads`',
+      'SELECT * FROM Performance_Schema . threads',
+      'SELECT 1 FROM t WHERE a = (SELECT COUNT(*) FROM sys.session)',
+      'SELECT * FROM information_schema.PROCESSLIST',
+      'SELECT * FROM information_schema.`innodb_trx`',
+    ],
+  ],
   ['unknown/procedure-analyse', ['SELECT a FROM t PROCEDURE ANALYSE(10)']],
   [
     'unknown/server-show',
