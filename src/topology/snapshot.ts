@@ -49,7 +49,7 @@ export interface ServerView {
   readonly gtidSet: string | null;
   /** When it was last observed alive (monotonic ms), -1 never. */
   readonly seenAtMs: number;
-  /** Why it takes no reads as a replica (lag aside), or null when it may. For people. */
+  /** Why it takes no reads as a replica (lag and weight aside), or null when it may. For people. */
   readonly ineligible: string | null;
 }
 
@@ -57,7 +57,11 @@ export interface ServerView {
 export interface Snapshot {
   /** Grows by one with each published snapshot. */
   readonly version: number;
-  /** Grows by one each time the primary changes; leases made under another epoch are stale. */
+  /**
+   * Grows by one each time another server becomes the primary, or the same one comes back without
+   * commits that it was seen with; leases made under another epoch are stale. Losing the primary
+   * alone does not change it: a server that comes back as it was is the same primary.
+   */
   readonly epoch: number;
   readonly servers: readonly ServerView[];
   readonly primary: ServerView | null;

@@ -14,9 +14,10 @@ const flavor = testFlavor();
 const cluster = useLab({ replicas: 2 });
 const running: TopologyService[] = [];
 
-function watch(options: Partial<MonitorOptions> = {}): TopologyService {
+function watch(options: Partial<MonitorOptions> = {}, only?: readonly string[]): TopologyService {
   const { lab } = cluster;
-  const servers = lab.servers.map(({ id, host, port }) => ({
+  const listed = lab.servers.filter(({ id }) => only?.includes(id) ?? true);
+  const servers = listed.map(({ id, host, port }) => ({
     id: serverId(id),
     host,
     port,
@@ -210,6 +211,35 @@ describe(`the monitor on ${flavor}`, () => {
     expect(service.current()).toMatchObject({ epoch: before.epoch, primary: { id: 'db1' } });
   });
 
+  it('calls nobody down because this process itself stood still', async () => {
+    const sleeper = new Int32Array(new SharedArrayBuffer(4));
+    let stallNext = false;
+    const nowMs = () => {
+      if (stallNext) {
+        stallNext = false;
+        // Runs when the probe that asks for the time has sent its question, and timers come before
+        // sockets then: its limit passes while the answer waits unread.
+        setImmediate(() => Atomics.wait(sleeper, 0, 0, TIMEOUT_MS + 200));
+      }
+      return performance.now();
+    };
+    const alone = watch({ nowMs }, ['db1']);
+    await until(alone, isPrimary('db1'));
+    let wentDown = false;
+    alone.onChange((snapshot) => {
+      wentDown ||= snapshot.primary === null;
+    });
+    for (let round = 0; round < 3; round += 1) {
+      const { version } = alone.current();
+      await until(alone, (snapshot) => snapshot.version > version);
+      stallNext = true;
+      await until(alone, (snapshot) => snapshot.version > version + 1);
+    }
+    await alone.stop();
+    expect(stallNext).toBe(false);
+    expect(wentDown).toBe(false);
+  });
+
   it('says why it cannot log in, without the password', async () => {
     const user = cluster.lab.accounts.monitor.user;
     const stranger = watch({ account: { user, password: 'not-the-password' } });
@@ -218,6 +248,42 @@ describe(`the monitor on ${flavor}`, () => {
     expect(noPrimary).toContain("It refuses the monitor's account");
     expect(JSON.stringify(stranger.current())).not.toContain('not-the-password');
     await stranger.stop();
+  });
+
+  it('measures lag by GTIDs alone where the account may not see the commit timestamps', async () => {
+    const { lab } = cluster;
+    const right = flavor === 'mysql' ? 'REPLICATION CLIENT' : 'BINLOG MONITOR, REPLICA MONITOR';
+    const account = { user: 'narrow', password: 'narrow' };
+    await lab.rootQuery('db1', "CREATE USER 'narrow'@'%' IDENTIFIED BY 'narrow'");
+    await lab.rootQuery('db1', `GRANT ${right} ON *.* TO 'narrow'@'%'`);
+    await lab.waitReplicated();
+    const narrow = watch({ account });
+    await until(narrow, isSettled);
+    expect(server(narrow.current(), 'db2').lag).toMatchObject({ t: 'known', method: 'gtid' });
+    await narrow.stop();
+  });
+
+  it('names the privilege that the account lacks', async () => {
+    const { lab } = cluster;
+    await lab.rootQuery('db1', "CREATE USER 'bare'@'%' IDENTIFIED BY 'bare'");
+    await lab.waitReplicated();
+    const bare = watch({ account: { user: 'bare', password: 'bare' } });
+    await until(bare, (snapshot) => snapshot.noPrimary?.includes('not probed yet') === false);
+    expect(bare.current().noPrimary).toContain("The monitor's account lacks a privilege");
+    await bare.stop();
+  });
+
+  it('demands the TLS that it was told to', async () => {
+    const demanding = watch({ tls: { mode: 'verify-ca', ca: null } });
+    await until(demanding, (snapshot) => snapshot.noPrimary?.includes('not probed yet') === false);
+    // A certificate of the server's own making, or (MariaDB) no TLS at all.
+    expect(demanding.current().noPrimary).toMatch(/self-signed certificate|secure connection/);
+    await demanding.stop();
+    if (flavor === 'mysql') {
+      const encrypted = watch({ tls: { mode: 'required', ca: null } });
+      await until(encrypted, isSettled);
+      await encrypted.stop();
+    }
   });
 
   it('leaves no connection behind when it stops, and observes nothing more', async () => {

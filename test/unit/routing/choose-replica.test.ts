@@ -26,7 +26,11 @@ function seeded(seed: number): () => number {
   };
 }
 
-function share(servers: ServerView[], rounds = 20_000, loadOf = idle): Map<string, number> {
+function share(
+  servers: ServerView[],
+  rounds = 20_000,
+  loadOf: (id: string) => number = idle,
+): Map<string, number> {
   const random = seeded(42);
   const snapshot = aSnapshot({ servers });
   const counts = new Map<string, number>();
@@ -76,6 +80,14 @@ describe('chooseReplica', () => {
       expect(shares.get(id)).toBeGreaterThan(0.31);
       expect(shares.get(id)).toBeLessThan(0.36);
     }
+  });
+
+  it('shares evenly what it keeps from a busy one', () => {
+    const busy = (id: string) => (id === 'db2' ? 10 : 0);
+    const shares = share([replica('db2'), replica('db3'), replica('db4')], 20_000, busy);
+    expect(shares.get('db2')).toBeUndefined();
+    expect(shares.get('db3')).toBeGreaterThan(0.48);
+    expect(shares.get('db4')).toBeGreaterThan(0.48);
   });
 
   it('prefers the one with less in flight', () => {
