@@ -1,6 +1,6 @@
 import type { BackendThreadId } from '../lib/ids.ts';
 import type { ByteSink, ByteStream } from '../net/byte-stream.ts';
-import type { ServerView } from '../topology/snapshot.ts';
+import type { Flavor, ServerView } from '../topology/snapshot.ts';
 import type { ServerStatements } from '../telemetry/statement-metrics.ts';
 import type { ServerLoad } from './server-load.ts';
 
@@ -16,6 +16,7 @@ export interface BackendParts {
   readonly server: ServerView;
   readonly stream: ByteStream;
   readonly caps: number;
+  readonly flavor: Flavor;
   readonly threadId: BackendThreadId;
   readonly status: number;
   readonly load: ServerLoad;
@@ -32,6 +33,7 @@ export class BackendConnection implements ByteSink {
   readonly stream: ByteStream;
   /** Capabilities in force with the server. */
   readonly caps: number;
+  readonly flavor: Flavor;
   readonly threadId: BackendThreadId;
   /** Status flags after login. */
   readonly initialStatus: number;
@@ -52,6 +54,7 @@ export class BackendConnection implements ByteSink {
     this.server = parts.server;
     this.stream = parts.stream;
     this.caps = parts.caps;
+    this.flavor = parts.flavor;
     this.threadId = parts.threadId;
     this.initialStatus = parts.status;
     this.load = parts.load;

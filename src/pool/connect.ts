@@ -7,7 +7,7 @@ import { dialTls, type ServerTlsMode } from '../net/tls.ts';
 import type { ServerView } from '../topology/snapshot.ts';
 import { CAP, has, union } from '../wire/capability.ts';
 import { decodeErr, ERR } from '../wire/packets/err.ts';
-import { decodeHandshakeV10, type HandshakeV10 } from '../wire/packets/handshake-v10.ts';
+import { decodeHandshakeV10, type HandshakeV10, isMariaDb } from '../wire/packets/handshake-v10.ts';
 import { encodeHandshakeResponse } from '../wire/packets/handshake-response.ts';
 import { decodeOk } from '../wire/packets/ok.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
@@ -17,6 +17,7 @@ import { missingCaps, wantedCaps } from './backend-caps.ts';
 import type { BackendParts } from './backend-connection.ts';
 import type { Identity } from './identity.ts';
 import { ServerRefusedError } from './server-refused-error.ts';
+import { TRACKER_STATEMENTS } from './trackers.ts';
 
 /** Longest packet of a server's login; errors and challenges are far shorter. */
 const MAX_LOGIN_REPLY_BYTES = 64 * 1024;
@@ -102,6 +103,7 @@ async function login(
     server,
     stream: channel.stream,
     caps,
+    flavor: flavorOf(greeting),
     threadId: backendThreadId(greeting.threadId),
     status: ok.status,
   };
@@ -171,7 +173,7 @@ async function turnTrackersOn(
   greeting: HandshakeV10,
 ): Promise<void> {
   if (!has(caps, CAP.SESSION_TRACK)) return;
-  channel.send(encodeQuery(TRACKER_STATEMENT, caps));
+  channel.send(encodeQuery(TRACKER_STATEMENTS[flavorOf(greeting)], caps));
   const { payload } = await channel.read();
   if (payload[0] === ERR) {
     const refused = decodeErr(payload);
@@ -184,6 +186,4 @@ async function turnTrackersOn(
   }
 }
 
-/** What the proxy needs to know of a session; the same words on MySQL and MariaDB. */
-export const TRACKER_STATEMENT =
-  "SET SESSION session_track_system_variables='*', session_track_schema=1, session_track_state_change=1";
+const flavorOf = (greeting: HandshakeV10) => (isMariaDb(greeting) ? 'mariadb' : 'mysql');

@@ -8,7 +8,8 @@ import { STATUS } from '../wire/status.ts';
 import type { Command } from './command.ts';
 import type { Exchange, ExchangeOwner } from './exchange.ts';
 import { lossError } from './loss.ts';
-import { fitExecute, type PreparedStatements } from './prepared-statements.ts';
+import { packetFor } from './execute-packet.ts';
+import type { PreparedStatements } from './prepared-statements.ts';
 import { verdictOnError } from './retry-policy.ts';
 import type { SessionBackends } from './session-backends.ts';
 import type { SessionDeps } from './session-deps.ts';
@@ -137,25 +138,13 @@ export class CommandRunner implements ExchangeOwner {
 
   private send(connection: BackendConnection): void {
     const { command } = this;
-    const bytes = this.bytesFor(connection);
+    const bytes = packetFor(command, connection);
     this.last = connection;
     const role = connection === this.backends.replicaConnection ? 'replica' : 'primary';
     connection.statements[role].inc(command.cls);
     this.deps.metrics.statements.routes.inc(command.reason);
     this.exchange.start(connection, bytes);
     if (command.isLong) this.owner.longCommandPlaced();
-  }
-
-  private bytesFor(connection: BackendConnection): Buffer {
-    const { bytes, statement, com, isLong } = this.command;
-    if (statement === null || com === COM.STMT_PREPARE) return bytes;
-    const known = statement.on(connection);
-    if (known === undefined) throw new LagwiseError('internal', 'A statement is not prepared');
-    if (com === COM.STMT_EXECUTE && !isLong) {
-      return fitExecute(bytes, statement, known, connection.caps);
-    }
-    bytes.writeUInt32LE(known.id, STATEMENT_ID_AT);
-    return bytes;
   }
 
   /** Long data has no reply: it goes to where its statement will run, which is bound by it. */
@@ -167,7 +156,7 @@ export class CommandRunner implements ExchangeOwner {
       if (this.needsPreparing(connection)) await this.prepareOn(connection);
     }
     if (command.statement !== null) command.statement.boundTo = connection;
-    connection.stream.write(this.bytesFor(connection));
+    connection.stream.write(packetFor(command, connection));
     return connection;
   }
 
@@ -229,6 +218,8 @@ export class CommandRunner implements ExchangeOwner {
     }
     const succeeded = facts.errno === 0;
     if (command.effects !== 0) state.noteEffects(command.effects, succeeded);
+    // SET ROLE and its kin: no tracker tells of them.
+    if (command.cls === 'session' && (command.effects & EFFECT.OPAQUE) !== 0) state.pinOpaque();
     if (state.pins !== 0) this.pinnedTo ??= connection;
     else this.pinnedTo = null;
     if (command.statement !== null) this.concludeStatement(connection, facts.status, succeeded);
@@ -357,6 +348,3 @@ export class CommandRunner implements ExchangeOwner {
     this.state.readOnlyTransaction = false;
   }
 }
-
-/** Of the statement id in COM_STMT_ packets, header included. */
-const STATEMENT_ID_AT = 5;

@@ -1,5 +1,5 @@
 import type { BackendConnection } from '../pool/backend-connection.ts';
-import { TRACKER_STATEMENT } from '../pool/connect.ts';
+import { TRACKER_STATEMENTS } from '../pool/trackers.ts';
 import { COM } from '../wire/command.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { PacketWriter } from '../wire/writer.ts';
@@ -18,7 +18,9 @@ const NAME = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$/i;
 /** What is to be sent to `connection` before it may serve the session. Off the hot path. */
 export function restorationOf(state: SessionState, connection: BackendConnection): Restoration {
   const packets: Buffer[] = [];
-  if (!connection.trackersOn) packets.push(encodeQuery(TRACKER_STATEMENT, connection.caps));
+  if (!connection.trackersOn) {
+    packets.push(encodeQuery(TRACKER_STATEMENTS[connection.flavor], connection.caps));
+  }
   if (state.schema !== null && state.schema !== connection.schema) {
     packets.push(new PacketWriter().u8(COM.INIT_DB).string(state.schema).finish(0));
   }
