@@ -106,6 +106,12 @@ describe('sql_mode, charset and version decide how bytes are read', () => {
     expect(judge(text, { ...MYSQL, backslashUnsafeCharset: true })).toBe('unknown/not-lexed');
   });
 
+  test('ANSI_QUOTES changes nothing for names without quotes', () => {
+    const ansi = { ...MYSQL, ansiQuotes: true };
+    expect(judge("SELECT @a, @'b c', 'd' FROM t", ansi)).toBe('read/select');
+    expect(judge("SELECT @'b' FOR UPDATE", ansi)).toBe('write/for-update');
+  });
+
   test('plain text in an unsafe charset is read as ever', () => {
     expect(judge("SELECT 'a\\'b' FROM t", { ...MYSQL, backslashUnsafeCharset: true })).toBe(
       'read/select',
@@ -155,6 +161,16 @@ describe('effects say what the session must remember', () => {
       ['SETS_AUTOCOMMIT_OFF', 'SETS_SESSION_VARIABLE', 'SETS_USER_VARIABLE'],
     ],
     ['SET GLOBAL autocommit = 0', ['SETS_GLOBAL']],
+    ['SET GLOBAL TRANSACTION READ ONLY', ['SETS_GLOBAL']],
+    ['SET PERSIST_ONLY a = 1', ['SETS_GLOBAL']],
+    ['START REPLICA', ['IMPLICIT_COMMIT']],
+    ['FLUSH LOGS', ['IMPLICIT_COMMIT']],
+    ['DROP TABLE t', ['IMPLICIT_COMMIT']],
+    ['DROP TABLE t; USE db', ['IMPLICIT_COMMIT', 'CHANGES_SCHEMA']],
+    ['GRANT SELECT (a), UPDATE (b) ON t TO u', ['IMPLICIT_COMMIT']],
+    ['EXPLAIN INTO @p SELECT 1', ['SETS_USER_VARIABLE']],
+    ['GET DIAGNOSTICS @n = NUMBER', ['SETS_USER_VARIABLE', 'USES_USER_VARIABLE']],
+    ['SET sql_log_bin = 0', ['SETS_SESSION_VARIABLE', 'OPAQUE']],
     ['SET GLOBAL a = 1, autocommit = 1', ['SETS_GLOBAL']],
     ['SET GLOBAL a = 1, @b = 2, autocommit = 1', ['SETS_USER_VARIABLE', 'SETS_GLOBAL']],
     [
@@ -277,10 +293,23 @@ describe('details of single statements', () => {
     expect(effectNames(`INSERT INTO t VALUES ('${filler}')`)).toContain('OPAQUE');
   });
 
-  test('only the given range of the buffer is read', () => {
-    const bytes = Buffer.from('xxSELECT 1 FOR UPDATExx');
-    const { cls, reason } = new Classifier().classify(bytes, 2, 10, MYSQL);
-    expect({ cls, reason }).toEqual({ cls: 'read', reason: 'select' });
+  test.each([
+    ['xxSELECT 1 FOR UPDATExx', 2, 10, 'read/select'],
+    ["xxSELECT 1''", 2, 10, 'read/select'],
+    ['SELECT a/**/', 0, 8, 'read/select'],
+    ['SELECT a/*x*/', 0, 10, 'unknown/not-lexed'],
+    ['SELECT a/*x*/', 0, 12, 'unknown/not-lexed'],
+    ['SELECT a/*!x*/', 0, 13, 'unknown/not-lexed'],
+    ["SELECT 'a'", 0, 9, 'unknown/not-lexed'],
+    ["SELECT 'a''", 0, 10, 'read/select'],
+    ['SELECT `a`', 0, 9, 'unknown/not-lexed'],
+    ['SELECT @@version_x', 0, 16, 'read/select'],
+    ['SELECT a--\nFOR UPDATE', 0, 10, 'read/select'],
+    ['SELECT @a:=1', 0, 10, 'read/select'],
+  ])('only the given range of %s is read', (text, start, end, verdict) => {
+    const bytes = Buffer.from(text);
+    const { cls, reason } = new Classifier().classify(bytes, start, end, MYSQL);
+    expect(`${cls}/${reason}`).toBe(verdict);
   });
 
   test('nothing of a statement is left for the next', () => {

@@ -43,6 +43,9 @@ describe('statements that differ in more do not', () => {
     ['SELECT a - 1', 'SELECT a'],
     ['SELECT 1 FOR UPDATE', 'SELECT 1 FOR SHARE'],
     ['SELECT a IS NULL', 'SELECT a IS NOT NULL'],
+    ['SELECT a IS NULL', 'SELECT a IS 1'],
+    ['SELECT a IS NOT NULL', 'SELECT a IS NOT 1'],
+    ['SELECT f(1, a)', 'SELECT f(1, 2, a)'],
     ['INSERT INTO t VALUES (1), (f(2))', 'INSERT INTO t VALUES (1)'],
     ['SELECT @a', 'SELECT @b'],
     ['SELECT @a', 'SELECT a'],
@@ -78,6 +81,7 @@ describe('the text is for people', () => {
     ['select t.a, @v, @@sql_mode from t /* x */', 'SELECT t.a, @v, @@sql_mode FROM t'],
     ['select a<=>b, -5 - -6', 'SELECT a <=> b, ? - ?'],
     ['select count(*), max(a)', 'SELECT COUNT(*), MAX(a)'],
+    ['insert into t (a) values (1)', 'INSERT INTO t (a) VALUES (?)'],
     ["select a->>'$.x', a||b, a != b where c>=1", 'SELECT a ->> ?, a || b, a != b WHERE c >= ?'],
     ['', ''],
   ])('%s', (statement, expected) => {

@@ -129,6 +129,37 @@ describe('no context makes a read of what must go to the primary', () => {
   });
 });
 
+test('bytes beside the statement in its buffer change nothing', () => {
+  const beside = fc.constantFrom(
+    "'",
+    '"',
+    '`',
+    '/*',
+    '*/',
+    '/',
+    '*',
+    '-',
+    '--',
+    '#',
+    'x',
+    '=',
+    '(',
+    '.',
+    '0',
+  );
+  const statements = all.flatMap(([, texts]) => texts);
+  const classifier = new Classifier();
+  fc.assert(
+    fc.property(beside, fc.constantFrom(...statements), beside, (before, statement, after) => {
+      const bytes = Buffer.from(before + statement + after);
+      const end = bytes.length - after.length;
+      const { cls, reason } = classifier.classify(bytes, before.length, end, MYSQL);
+      expect(`${cls}/${reason}`).toBe(judge(statement));
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
 describe('any bytes end in an answer', () => {
   const classifier = new Classifier();
   const scraps = fc.constantFrom(
