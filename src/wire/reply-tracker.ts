@@ -162,6 +162,13 @@ export class ReplyTracker {
     this.cut = Buffer.allocUnsafe(wanted);
     this.cutBytes = chunk.copy(this.cut, 0, at);
     this.cutWanted = wanted;
+    this.refuseEmpty();
+  }
+
+  /** A packet without a first byte would be waited for without end. */
+  private refuseEmpty(): void {
+    if (this.cutBytes !== HEADER_BYTES || this.cutWanted !== HEAD_BYTES) return;
+    if (frameLength(this.cut, 0) === 0) throw new MalformedPacketError('A reply packet is empty');
   }
 
   /** Goes on with what the chunk before cut: first the head, then, if it matters, the packet. */
@@ -174,7 +181,10 @@ export class ReplyTracker {
     );
     const at = start + taken;
     this.cutBytes += taken;
-    if (this.cutBytes < this.cutWanted) return this.stop(STEP.MORE, at, from);
+    if (this.cutBytes < this.cutWanted) {
+      this.refuseEmpty();
+      return this.stop(STEP.MORE, at, from);
+    }
     const length = frameLength(this.cut, 0);
     const size = length + HEADER_BYTES;
     if (this.cutWanted <= HEAD_BYTES) {
