@@ -11,7 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['net', 'telemetry'],
   ['pool', 'monitor', 'failover', 'coordination', 'lab'],
   ['session'],
-  ['cli', 'admin', 'app', 'main', 'version'],
+  ['cli', 'demo', 'admin', 'app', 'main', 'version'],
 ];
 
 /** L0–L2 are pure: no sockets, timers, files or npm packages (config's schema library aside). */
@@ -19,7 +19,7 @@ const PURE = new Set(['lib', 'wire', 'auth', 'sql', 'gtid', 'config', 'routing',
 
 /** Each third-party package and the folders it is confined to. */
 const CONFINED: Record<string, readonly string[]> = {
-  mysql2: ['monitor', 'failover', 'lab'],
+  mysql2: ['monitor', 'failover', 'lab', 'demo'],
   ioredis: ['coordination'],
   'prom-client': ['telemetry'],
   pino: ['telemetry'],

@@ -180,6 +180,14 @@ export class ContainerHost implements ServerHost {
     return { host: server.id, port: server.port };
   }
 
+  detour(): Promise<never> {
+    throw new LagwiseError('lab', 'A lag of servers in containers is in whole seconds');
+  }
+
+  endDetour(): void {
+    // There never is one, see detour.
+  }
+
   paths() {
     return null;
   }

@@ -14,6 +14,8 @@ export interface ServerRecord {
   readonly port: number;
   /** The process that was started last; whether it still lives is asked of the system. */
   process: ProcessIdentity | null;
+  /** The process that delays what it receives from its source; null when it lags in no such way. */
+  relay: ProcessIdentity | null;
   /** The container, where the lab runs in containers. */
   containerId: string | null;
 }

@@ -187,8 +187,8 @@ export class Lab implements AsyncDisposable {
 
   /**
    * Makes a replica show each transaction at least `lagMs` after its commit on the primary; 0 ends
-   * it. Whole seconds are the replica's SOURCE_DELAY, the rest a delay of each group commit: see
-   * docs/lab.md for what that means under load.
+   * it, and so does any change of what the replica follows. Whole seconds are the replica's
+   * SOURCE_DELAY, the rest a delay on the way from its source: docs/lab.md says how they differ.
    */
   async setLag(id: string, lagMs: number): Promise<void> {
     if (!Number.isFinite(lagMs) || lagMs < 0 || lagMs > MAX_LAG_MS) {
@@ -197,10 +197,8 @@ export class Lab implements AsyncDisposable {
     if (id === this.#state.primary) {
       throw new LagwiseError('lab', `${id} is the primary: only a replica can lag`);
     }
-    await this.#root(this.#record(id), async (query) => {
-      await this.#dialect.setLag(query, lagMs);
-      await waitThreadsRun(this.#dialect, query, THREADS_DEADLINE_MS);
-    });
+    await this.#connect(this.#record(id), lagMs);
+    await this.#save();
     this.#say(lagMs === 0 ? `${id} lags no more` : `${id} lags by ${lagMs} ms`);
   }
 
@@ -313,15 +311,25 @@ export class Lab implements AsyncDisposable {
   }
 
   async #follow(server: ServerRecord): Promise<void> {
-    const primary = this.#record(this.#state.primary);
-    const source = this.#host.source(primary);
     await this.#root(server, async (query) => {
       await this.#dialect.setReadOnly(query, true);
       if (this.#state.semiSync) await this.#dialect.setSemiSyncSource(query, false);
-      await this.#dialect.follow(query, source);
+    });
+    await this.#connect(server, 0);
+    this.#say(`${server.id} follows ${this.#state.primary} by GTID, both threads run`);
+  }
+
+  async #connect(server: ServerRecord, lagMs: number): Promise<void> {
+    const primary = this.#record(this.#state.primary);
+    const delayS = Math.floor(lagMs / 1000);
+    const restMs = lagMs % 1000;
+    if (restMs === 0) this.#host.endDetour(server);
+    const source =
+      restMs === 0 ? this.#host.source(primary) : await this.#host.detour(server, primary, restMs);
+    await this.#root(server, async (query) => {
+      await this.#dialect.follow(query, source, delayS);
       await waitThreadsRun(this.#dialect, query, THREADS_DEADLINE_MS);
     });
-    this.#say(`${server.id} follows ${primary.id} by GTID, both threads run`);
   }
 
   async #statusOf(server: ServerRecord): Promise<LabServerStatus> {

@@ -3,6 +3,7 @@ import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LagwiseError } from '../lib/errors.ts';
+import { startRelay } from './delay-relay.ts';
 import type { LabState, ServerRecord } from './lab-state.ts';
 import {
   identify,
@@ -12,6 +13,7 @@ import {
   signalProcess,
 } from './process-identity.ts';
 import type { Programs } from './programs.ts';
+import type { Source } from './replication-dialect.ts';
 import type { RunState, ServerHost } from './server-host.ts';
 import { serverOptions } from './server-options.ts';
 import { copyTemplate } from './template.ts';
@@ -113,6 +115,19 @@ export class ProcessHost implements ServerHost {
 
   source(server: ServerRecord) {
     return { host: LOOPBACK, port: server.port };
+  }
+
+  async detour(follower: ServerRecord, source: ServerRecord, delayMs: number): Promise<Source> {
+    this.endDetour(follower);
+    const target = this.source(source);
+    const { process, port } = await startRelay(join(this.#dir, follower.id), { target, delayMs });
+    follower.relay = process;
+    return { host: LOOPBACK, port };
+  }
+
+  endDetour(follower: ServerRecord): void {
+    if (follower.relay !== null) signalProcess(follower.relay, 'SIGKILL');
+    follower.relay = null;
   }
 
   paths(server: ServerRecord) {

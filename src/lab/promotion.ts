@@ -34,11 +34,12 @@ export async function promote(promotion: Promotion): Promise<void> {
     throw new LagwiseError('lab', `${candidate.id} does not run: start it first`);
   }
   const others = await runningOthers(promotion);
-  // A lag that a test has set must not delay the promotion, nor stay with a primary.
-  await root(candidate, (query) => dialect.setLag(query, 0));
+  // A lag that somebody has set must not hold up the promotion.
+  await root(candidate, (query) => dialect.endDelay(query));
   await fenceOldPrimary(promotion, others);
   await collect(promotion, others);
   await root(candidate, (query) => dialect.unfollow(query));
+  host.endDetour(candidate);
   await promotion.open(candidate);
   state.primary = candidate.id;
   await promotion.save();
@@ -82,9 +83,10 @@ async function collect(
   const replicas = others.filter((server) => server.id !== state.primary);
   await Promise.all(
     [candidate, ...replicas].map(async (server) => {
-      const drained = await root(server, (query) =>
-        dialect.drainRelay(query, CATCH_UP_DEADLINE_MS),
-      );
+      const drained = await root(server, async (query) => {
+        await dialect.endDelay(query);
+        return dialect.drainRelay(query, CATCH_UP_DEADLINE_MS);
+      });
       if (!drained) say(`${server.id} did not execute all that it had received`);
     }),
   );
@@ -97,7 +99,7 @@ async function collect(
     if (missing === '') continue;
     say(`${candidate.id} fetches ${missing} from ${server.id}`);
     await root(candidate, async (query) => {
-      await dialect.follow(query, host.source(server));
+      await dialect.follow(query, host.source(server), 0);
       await waitThreadsRun(dialect, query, THREADS_DEADLINE_MS);
       await dialect.waitFor(query, position, CATCH_UP_DEADLINE_MS);
     });

@@ -18,8 +18,13 @@ export interface ReplicaThreads {
 
 /** The steps of replication set-up, in the words of one flavor. GTID positions are its own text. */
 export interface ReplicationDialect {
-  /** Makes a server follow `source` by GTID and starts both threads. It keeps its read-only flag. */
-  follow(query: Query, source: Source): Promise<void>;
+  /**
+   * Makes a server follow `source` by GTID, executing everything `delayS` seconds after its commit
+   * there, and starts both threads. It keeps its read-only flag.
+   */
+  follow(query: Query, source: Source, delayS: number): Promise<void>;
+  /** Lets what was received be executed without delay, where that can be done without losing it. */
+  endDelay(query: Query): Promise<void>;
   /** Ends a server's life as a replica and forgets its source. */
   unfollow(query: Query): Promise<void>;
   /** Ends the connections of replicas, right before the server is shut down. */
@@ -39,6 +44,4 @@ export interface ReplicationDialect {
   history(query: Query): Promise<string>;
   /** What of another server's history this one lacks; empty when nothing. */
   missing(query: Query, history: string): Promise<string>;
-  /** Makes a replica show each transaction at least so much later than its source; 0 ends it. */
-  setLag(query: Query, lagMs: number): Promise<void>;
 }

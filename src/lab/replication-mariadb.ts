@@ -3,12 +3,10 @@ import type { ReplicationDialect } from './replication-dialect.ts';
 import { textOf } from './root-connection.ts';
 
 const MS_PER_SECOND = 1000;
-/** A wait for so many commits never ends by count: the time decides. */
-const NEVER_BY_COUNT = 1_000_000;
 
 /** MariaDB 10.5.9 and later: GTID positions by domain, the words "master" and "slave". */
 export const mariadbReplication: ReplicationDialect = {
-  async follow(query, source) {
+  async follow(query, source, delayS) {
     const { user, password } = LAB_ACCOUNTS.replication;
     await query('STOP SLAVE');
     // A former primary's own transactions are in its binary log only; a replica's are in both.
@@ -17,11 +15,15 @@ export const mariadbReplication: ReplicationDialect = {
     if (own !== '') await query('SET GLOBAL gtid_slave_pos=?', [own]);
     await query(
       `CHANGE MASTER TO MASTER_HOST=?, MASTER_PORT=?, MASTER_USER=?, MASTER_PASSWORD=?,
-         MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1`,
-      [source.host, source.port, user, password],
+         MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1, MASTER_DELAY=?`,
+      [source.host, source.port, user, password, delayS],
     );
     await query('START SLAVE');
   },
+
+  // The delay can be changed only with both threads stopped, after which what was received is
+  // fetched again, perhaps from a source that is gone: it is waited for instead.
+  endDelay: () => Promise.resolve(),
 
   async unfollow(query) {
     await query('STOP SLAVE');
@@ -76,17 +78,6 @@ export const mariadbReplication: ReplicationDialect = {
   async missing(query, history) {
     const state = await mariadbReplication.history(query);
     return mariadbMissing(state, history);
-  },
-
-  async setLag(query, lagMs) {
-    const seconds = Math.floor(lagMs / MS_PER_SECOND);
-    const restUs = Math.round((lagMs % MS_PER_SECOND) * 1000);
-    await query('SET GLOBAL binlog_commit_wait_usec=?', [restUs]);
-    await query(`SET GLOBAL binlog_commit_wait_count=${restUs > 0 ? NEVER_BY_COUNT : 0}`);
-    if ((await mariadbReplication.threads(query)) === null) return;
-    await query('STOP SLAVE');
-    await query('CHANGE MASTER TO MASTER_DELAY=?', [seconds]);
-    await query('START SLAVE');
   },
 };
 

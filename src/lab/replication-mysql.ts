@@ -6,15 +6,22 @@ const MS_PER_SECOND = 1000;
 
 /** MySQL 8.0.26 and later: GTID sets, the words "source" and "replica". */
 export const mysqlReplication: ReplicationDialect = {
-  async follow(query, source) {
+  async follow(query, source, delayS) {
     const { user, password } = LAB_ACCOUNTS.replication;
     await query('STOP REPLICA');
     await query(
       `CHANGE REPLICATION SOURCE TO SOURCE_HOST=?, SOURCE_PORT=?, SOURCE_USER=?, SOURCE_PASSWORD=?,
-         SOURCE_AUTO_POSITION=1, SOURCE_CONNECT_RETRY=1, SOURCE_RETRY_COUNT=86400, SOURCE_SSL=1`,
-      [source.host, source.port, user, password],
+         SOURCE_AUTO_POSITION=1, SOURCE_CONNECT_RETRY=1, SOURCE_RETRY_COUNT=86400, SOURCE_SSL=1, SOURCE_DELAY=?`,
+      [source.host, source.port, user, password, delayS],
     );
     await query('START REPLICA');
+  },
+
+  async endDelay(query) {
+    if ((await mysqlReplication.threads(query)) === null) return;
+    await query('STOP REPLICA SQL_THREAD');
+    await query('CHANGE REPLICATION SOURCE TO SOURCE_DELAY=0');
+    await query('START REPLICA SQL_THREAD');
   },
 
   async unfollow(query) {
@@ -79,15 +86,5 @@ export const mysqlReplication: ReplicationDialect = {
       history,
     ]);
     return textOf(rows, 'missing');
-  },
-
-  async setLag(query, lagMs) {
-    const seconds = Math.floor(lagMs / MS_PER_SECOND);
-    const restUs = Math.round((lagMs % MS_PER_SECOND) * 1000);
-    await query('SET GLOBAL binlog_group_commit_sync_delay=?', [restUs]);
-    if ((await mysqlReplication.threads(query)) === null) return;
-    await query('STOP REPLICA SQL_THREAD');
-    await query('CHANGE REPLICATION SOURCE TO SOURCE_DELAY=?', [seconds]);
-    await query('START REPLICA SQL_THREAD');
   },
 };

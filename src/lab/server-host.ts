@@ -23,6 +23,13 @@ export interface ServerHost {
   rootAccess(server: ServerRecord): RootAccess;
   /** Where another server of the lab reaches this one. */
   source(server: ServerRecord): Source;
+  /**
+   * Where `follower` reaches `source` with everything arriving `delayMs` late, in place of any
+   * earlier detour.
+   */
+  detour(follower: ServerRecord, source: ServerRecord, delayMs: number): Promise<Source>;
+  /** Ends the detour of a server, if it has one. */
+  endDetour(follower: ServerRecord): void;
   /** Paths on this machine, null where they are inside a container. */
   paths(server: ServerRecord): { readonly dataDir: string; readonly socketPath: string } | null;
   /** The last lines of the server's log, for an error about it. */

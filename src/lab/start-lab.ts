@@ -72,6 +72,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
       serverNumber: index + 1,
       port,
       process: null,
+      relay: null,
       containerId: null,
     })),
   };

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { constants } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LagwiseError } from '../lib/errors.ts';
 import type { Flavor } from '../topology/snapshot.ts';
 import { accountStatements } from './accounts.ts';
@@ -116,7 +115,7 @@ async function initialiseMariadb(
 
 /** The files were called mysql_*.sql up to 10.11 and mariadb_*.sql later. */
 function mariadbSqlPath(shareDir: string, name: string): string {
-  const folders = [shareDir, shareDir.replace(/mariadb$/, 'mysql')];
+  const folders = [shareDir, shareDir.replace(/mariadb$/, 'mysql'), dirname(shareDir)];
   const found = folders
     .flatMap((folder) => ['', 'mysql_', 'mariadb_'].map((prefix) => join(folder, prefix + name)))
     .find((path) => existsSync(path));

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LagwiseError } from '../lib/errors.ts';
 import { removeContainers } from './container-engine.ts';
+import { RELAY_ARGUMENT } from './delay-relay.ts';
 import { findByArgument, signalProcess } from './process-identity.ts';
 
 /** What a watchdog cleans up. */
@@ -65,7 +66,7 @@ export async function removeLab(dir: string, socketDir: string): Promise<void> {
   const deadline = Date.now() + CLEAN_DEADLINE_MS;
   // Two empty looks in a row: a process between fork and exec still has its parent's arguments.
   for (let empty = 0; empty < 2; ) {
-    const found = findByArgument(`--datadir=${dir}/`);
+    const found = [`--datadir=${dir}/`, `${RELAY_ARGUMENT}${dir}/`].flatMap(findByArgument);
     for (const server of found) signalProcess(server, 'SIGKILL');
     empty = found.length === 0 ? empty + 1 : 0;
     if (Date.now() > deadline) {

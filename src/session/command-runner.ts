@@ -182,7 +182,11 @@ export class CommandRunner implements ExchangeOwner {
       if (deps.config.failover.holdMs === 0) return false;
       deps.topology.reportUnreachable(connection.server.id, 'It refused a write as read-only');
     } else {
-      if (verdict === 'read-only') connection.statements.misroutes += 1;
+      if (verdict === 'read-only') {
+        connection.statements.misroutes += 1;
+        // From now on it counts as what it is: it is not repeated, and reads wait for it.
+        command.cls = 'write';
+      }
       deps.metrics.statements.fallbacks.inc(verdict);
     }
     command.target = 'primary';

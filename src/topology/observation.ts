@@ -52,7 +52,7 @@ export interface ServerReport {
 }
 
 /** A probe that got no usable answer. `why` is for people and holds no secret. */
-export interface ProbeFailure {
+interface ProbeFailure {
   readonly t: 'failed';
   readonly why: string;
 }

@@ -42,7 +42,7 @@ export function selectPrimary(records: ServerRecords, memory: PrimaryMemory): Pr
 }
 
 /** It answers, and accepts writes. */
-export function isWritable(record: ServerRecord): boolean {
+function isWritable(record: ServerRecord): boolean {
   return record.reachable && record.report !== null && !record.report.readOnly;
 }
 

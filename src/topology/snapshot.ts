@@ -1,8 +1,7 @@
 import type { ServerId } from '../lib/ids.ts';
 
 /** How a lag figure was obtained, best first. */
-export const LAG_METHODS = ['gtid', 'commit-timestamps', 'seconds-behind'] as const;
-export type LagMethod = (typeof LAG_METHODS)[number];
+type LagMethod = 'gtid' | 'commit-timestamps' | 'seconds-behind';
 
 /** What is known of a replica's lag. Unknown is a state of its own, never zero. */
 export type Lag =

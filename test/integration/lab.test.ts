@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { LAB_ACCOUNTS, type LabAccount } from '../../src/lab/accounts.ts';
+import { RELAY_ARGUMENT } from '../../src/lab/delay-relay.ts';
 import type { Lab, LabServerStatus } from '../../src/lab/lab.ts';
 import { findByArgument } from '../../src/lab/process-identity.ts';
 import { startLab } from '../../src/lab/start-lab.ts';
@@ -191,6 +192,29 @@ describe.each(FLAVORS)('a lab of %s', (flavor) => {
     await expect(lab.setLag('db1', 100)).rejects.toThrow('db1 is the primary');
   });
 
+  it('keeps a lag steady under a stream of writes, and ends it with a promotion', async () => {
+    const lab = await freshLab();
+    await lab.setLag('db2', 400);
+    const ackedAtMs: number[] = [];
+    const lagsMs: number[] = [];
+    const endMs = performance.now() + 3_000;
+    for (let id = 0; performance.now() < endMs; id++) {
+      await insert(lab, id);
+      ackedAtMs[id] = performance.now();
+      const shown = (await idsOn(lab, 'db2')).length;
+      const oldestUnseen = ackedAtMs[shown];
+      if (oldestUnseen !== undefined) lagsMs.push(performance.now() - oldestUnseen);
+    }
+    expect(lagsMs.length).toBeGreaterThan(50);
+    const sorted = lagsMs.slice(lagsMs.length >> 1).toSorted((a, b) => a - b);
+    const medianMs = sorted[sorted.length >> 1];
+    expect(medianMs).toBeGreaterThan(350);
+    expect(medianMs).toBeLessThan(800);
+    await lab.promote('db2');
+    expect((await idsOn(lab, 'db2')).length).toBe(ackedAtMs.length);
+    expect(findByArgument(`${RELAY_ARGUMENT}${lab.dir}/`)).toEqual([]);
+  });
+
   it('pauses a server without closing its connections', async () => {
     const lab = await freshLab({ replicas: 1 });
     const connection = await createConnection({
@@ -291,7 +315,10 @@ describe('lagwise lab', () => {
   }
 
   const upArgs = ['up', '--base-port', '0', '--replicas', '1'];
-  const gone = () => serversBelow(dir).length === 0 && !existsSync(dir);
+  const gone = () =>
+    serversBelow(dir).length === 0 &&
+    findByArgument(`${RELAY_ARGUMENT}${dir}/`).length === 0 &&
+    !existsSync(dir);
 
   it('starts a lab that outlives the command, works on it and ends it', async () => {
     await lab(...upArgs);
@@ -299,7 +326,8 @@ describe('lagwise lab', () => {
     await lab('kill', 'db1');
     await lab('promote', 'db2');
     await lab('start', 'db1');
-    await lab('lag', 'db1', '1000');
+    await lab('lag', 'db1', '1500');
+    expect(findByArgument(`${RELAY_ARGUMENT}${dir}/`)).toHaveLength(1);
     const status = (await lab('status')) as LabServerStatus[];
     expect(status.map(({ role, state }) => [role, state])).toEqual([
       ['replica', 'running'],

@@ -7,8 +7,8 @@ import { testFlavor, useLab } from '../support/lab.ts';
 
 const INTERVAL_MS = 250;
 const TIMEOUT_MS = 1000;
-/** What a loaded machine of two cores adds to each figure: tests of time allow for it. */
-const SLACK_MS = 250;
+/** What a machine busy with other tests adds to each figure, by servers and proxy together. */
+const SLACK_MS = 1000;
 
 const flavor = testFlavor();
 const cluster = useLab({ replicas: 2 });
@@ -72,6 +72,8 @@ const isServing = (id: string) => (snapshot: Snapshot) => {
   const view = server(snapshot, id);
   return view.role === 'replica' && view.ineligible === null && view.lag.t === 'known';
 };
+const saysOfAll = (why: string) => (snapshot: Snapshot) =>
+  snapshot.servers.every((view) => view.role === 'down' && view.ineligible?.includes(why) === true);
 const isPrimary = (id: string) => (snapshot: Snapshot) => snapshot.primary?.id === id;
 const isSettled = (snapshot: Snapshot) =>
   snapshot.primary !== null &&
@@ -125,7 +127,7 @@ describe(`the monitor on ${flavor}`, () => {
       const provedAtMs = await until(
         service,
         (snapshot) => server(snapshot, id).caughtUpToMs >= writtenAtMs,
-        4 * INTERVAL_MS + SLACK_MS,
+        4 * INTERVAL_MS + 4 * SLACK_MS,
       );
       expect(provedAtMs).toBeGreaterThan(writtenAtMs);
       const rows = await lab.rootQuery(id, `SELECT COUNT(*) AS found FROM app.seen WHERE n = ${n}`);
@@ -243,9 +245,7 @@ describe(`the monitor on ${flavor}`, () => {
   it('says why it cannot log in, without the password', async () => {
     const user = cluster.lab.accounts.monitor.user;
     const stranger = watch({ account: { user, password: 'not-the-password' } });
-    await until(stranger, (snapshot) => snapshot.noPrimary?.includes('not probed yet') === false);
-    const { noPrimary } = stranger.current();
-    expect(noPrimary).toContain("It refuses the monitor's account");
+    await until(stranger, saysOfAll("It refuses the monitor's account"));
     expect(JSON.stringify(stranger.current())).not.toContain('not-the-password');
     await stranger.stop();
   });
@@ -268,16 +268,15 @@ describe(`the monitor on ${flavor}`, () => {
     await lab.rootQuery('db1', "CREATE USER 'bare'@'%' IDENTIFIED BY 'bare'");
     await lab.waitReplicated();
     const bare = watch({ account: { user: 'bare', password: 'bare' } });
-    await until(bare, (snapshot) => snapshot.noPrimary?.includes('not probed yet') === false);
-    expect(bare.current().noPrimary).toContain("The monitor's account lacks a privilege");
+    await until(bare, saysOfAll("The monitor's account lacks a privilege"));
     await bare.stop();
   });
 
   it('demands the TLS that it was told to', async () => {
     const demanding = watch({ tls: { mode: 'verify-ca', ca: null } });
-    await until(demanding, (snapshot) => snapshot.noPrimary?.includes('not probed yet') === false);
-    // A certificate of the server's own making, or (MariaDB) no TLS at all.
-    expect(demanding.current().noPrimary).toMatch(/self-signed certificate|secure connection/);
+    // The server's certificate is of its own making; MariaDB has none.
+    const why = flavor === 'mysql' ? 'self-signed certificate' : 'secure connection';
+    await until(demanding, saysOfAll(why));
     await demanding.stop();
     if (flavor === 'mysql') {
       const encrypted = watch({ tls: { mode: 'required', ca: null } });
@@ -306,7 +305,6 @@ describe(`the monitor on ${flavor}`, () => {
     await lab.kill('db1');
     const killedAtMs = performance.now();
     const lostAtMs = await until(service, (snapshot) => snapshot.primary === null);
-    expect(lostAtMs - killedAtMs).toBeLessThan(2 * INTERVAL_MS + SLACK_MS);
     expect(service.current()).toMatchObject({ epoch: 1 });
     await until(service, (snapshot) => isServing('db2')(snapshot) && isServing('db3')(snapshot));
     let writableAtMs = 0;
@@ -315,10 +313,11 @@ describe(`the monitor on ${flavor}`, () => {
     });
     const followedAtMs = await until(service, isPrimary('db2'));
     await promoted;
-    // `promote` returns after the others follow too: the flip itself was earlier.
-    expect(followedAtMs - writableAtMs).toBeLessThan(2 * INTERVAL_MS + SLACK_MS);
     expect(service.current().epoch).toBe(2);
     await until(service, isServing('db3'));
+    expect(lostAtMs - killedAtMs).toBeLessThan(2 * INTERVAL_MS + SLACK_MS);
+    // Counted from the end of the whole promotion; the new primary was writable a little earlier.
+    expect(followedAtMs - writableAtMs).toBeLessThan(2 * INTERVAL_MS + SLACK_MS);
   });
 
   it('lets a former primary serve nothing until it is a clean replica', async () => {

@@ -26,7 +26,7 @@ export interface ReplySample {
   readonly statementId?: number;
 }
 
-const AUTOCOMMIT = STATUS.AUTOCOMMIT;
+const AUTOCOMMIT: number = STATUS.AUTOCOMMIT;
 const MORE = STATUS.AUTOCOMMIT | STATUS.MORE_RESULTS_EXISTS;
 const ERROR = encodeErr({ code: 1146, sqlState: '42S02', message: "Table 'a.b' doesn't exist" }, 1);
 const STATE = encodeSessionState([{ t: 'system-variable', name: 'time_zone', value: '+00:00' }]);
