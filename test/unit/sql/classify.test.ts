@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { REASON_CODES } from '../../../src/sql/classification.ts';
 import { Classifier, MAX_STATEMENT_BYTES } from '../../../src/sql/classify.ts';
 import { classified, effectNames, judge, MARIADB, MYSQL } from './helpers.ts';
 import { ON_MARIADB, OTHERS, WRITES } from './more-statements.ts';
@@ -263,6 +264,13 @@ describe('effects say what the session must remember', () => {
   ])('%s', (text, names) => {
     expect(effectNames(text)).toEqual(names);
   });
+});
+
+test('every reason has a statement that gets it', () => {
+  const verdicts = [...READS, ...PRIMARY_READS, ...WRITES, ...OTHERS];
+  const reached = new Set(verdicts.map(([verdict]) => verdict.split('/')[1]));
+  reached.add('too-long');
+  expect(reached).toEqual(new Set<string>(REASON_CODES));
 });
 
 describe('details of single statements', () => {
