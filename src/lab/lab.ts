@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Flavor } from '../topology/snapshot.ts';
 import { LagwiseError, messageOf } from '../lib/errors.ts';
 import { LAB_ACCOUNTS } from './accounts.ts';
+import { RELAY_ENGAGED_MS } from './delay-relay.ts';
 import { type LabState, type ServerRecord, writeLabState } from './lab-state.ts';
 import { clientPath } from './client-script.ts';
 import { promote } from './promotion.ts';
@@ -33,6 +35,8 @@ export interface LabServerStatus extends LabServer {
   readonly sourcePort: number | null;
   readonly receiver: string | null;
   readonly applier: string | null;
+  /** The receiver has logged in at the source and receives. */
+  readonly streaming: boolean | null;
   readonly position: string | null;
   readonly error: string | null;
 }
@@ -330,11 +334,18 @@ export class Lab implements AsyncDisposable {
       await this.#dialect.follow(query, source, delayS);
       await waitThreadsRun(this.#dialect, query, THREADS_DEADLINE_MS);
     });
+    if (restMs > 0) await sleep(RELAY_ENGAGED_MS);
   }
 
   async #statusOf(server: ServerRecord): Promise<LabServerStatus> {
     const state = await this.#host.state(server);
-    const silent = { readOnly: null, sourcePort: null, receiver: null, applier: null };
+    const silent = {
+      readOnly: null,
+      sourcePort: null,
+      receiver: null,
+      applier: null,
+      streaming: null,
+    };
     const base = { ...this.#view(server), state, ...silent, position: null, error: null };
     if (state !== 'running') return base;
     try {

@@ -60,7 +60,21 @@ interface Stat {
 
 function stat(pid: number): Stat | null {
   const found = process.platform === 'linux' ? statByProc(pid) : statByPs(pid);
-  return found === null || found.state === 'Z' || found.state === 'X' ? null : found;
+  if (found === null || found.state === 'X') return null;
+  return found.state === 'Z' && !hasOtherThreads(pid) ? null : found;
+}
+
+/**
+ * A killed process shows as a zombie when its first thread has ended. Until the last one has, its
+ * ports and file locks are still taken.
+ */
+function hasOtherThreads(pid: number): boolean {
+  try {
+    return process.platform === 'linux' && readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    // Reaped between the two looks: gone.
+    return false;
+  }
 }
 
 function statByProc(pid: number): Stat | null {

@@ -12,6 +12,8 @@ export interface ReplicaThreads {
   /** `Yes`, `No` or `Connecting`, as the server says it. */
   readonly receiver: string;
   readonly applier: string;
+  /** The receiver has done with logging in: it waits for events or stores them. */
+  readonly streaming: boolean;
   /** The last error of either thread; empty when there is none. */
   readonly error: string;
 }

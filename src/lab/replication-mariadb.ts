@@ -16,7 +16,7 @@ export const mariadbReplication: ReplicationDialect = {
     await query(
       `CHANGE MASTER TO MASTER_HOST=?, MASTER_PORT=?, MASTER_USER=?, MASTER_PASSWORD=?,
          MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1, MASTER_DELAY=?`,
-      [source.host, source.port, user, password, delayS],
+      [source.host, source.port, user, password, atLeast(delayS)],
     );
     await query('START SLAVE');
   },
@@ -47,6 +47,7 @@ export const mariadbReplication: ReplicationDialect = {
     return {
       sourcePort: Number(textOf(rows, 'Master_Port')),
       receiver: textOf(rows, 'Slave_IO_Running'),
+      streaming: /^(Waiting for|Queueing) master/.test(textOf(rows, 'Slave_IO_State')),
       applier: textOf(rows, 'Slave_SQL_Running'),
       error: textOf(rows, 'Last_SQL_Error') || textOf(rows, 'Last_IO_Error'),
     };
@@ -80,6 +81,14 @@ export const mariadbReplication: ReplicationDialect = {
     return mariadbMissing(state, history);
   },
 };
+
+/**
+ * MariaDB counts a delay from the second in which the commit was, not from its end: a transaction at
+ * 12:00:00.9 is a second old at 12:00:01.0. One second more is "at least".
+ */
+function atLeast(delayS: number): number {
+  return delayS === 0 ? 0 : delayS + 1;
+}
 
 /**
  * What of the GTID list `theirs` a server with the binary log state `ours` lacks. Both hold the last

@@ -52,6 +52,7 @@ export const mysqlReplication: ReplicationDialect = {
     return {
       sourcePort: Number(textOf(rows, 'Source_Port')),
       receiver: textOf(rows, 'Replica_IO_Running'),
+      streaming: /^(Waiting for|Queueing) source/.test(textOf(rows, 'Replica_IO_State')),
       applier: textOf(rows, 'Replica_SQL_Running'),
       error: textOf(rows, 'Last_SQL_Error') || textOf(rows, 'Last_IO_Error'),
     };

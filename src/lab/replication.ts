@@ -22,7 +22,8 @@ export async function waitThreadsRun(
   const deadline = Date.now() + deadlineMs;
   for (;;) {
     const threads = await dialect.threads(query);
-    if (threads?.receiver === 'Yes' && threads.applier === 'Yes') return;
+    // The receiver says "Yes" when it has connected, some round trips before it receives.
+    if (threads?.receiver === 'Yes' && threads.applier === 'Yes' && threads.streaming) return;
     // A receiver that is "Connecting" has a last error and may yet succeed; a dead applier will not.
     const dead = threads?.applier === 'No' && threads.error !== '';
     if (dead || Date.now() > deadline) {

@@ -6,7 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { LagwiseError } from '../lib/errors.ts';
 import { removeContainers } from './container-engine.ts';
 import { RELAY_ARGUMENT } from './delay-relay.ts';
-import { findByArgument, signalProcess } from './process-identity.ts';
+import {
+  findByArgument,
+  isAlive,
+  type ProcessIdentity,
+  signalProcess,
+} from './process-identity.ts';
 
 /** What a watchdog cleans up. */
 export interface Watched {
@@ -64,11 +69,14 @@ export function startWatchdog(watched: Watched): Watchdog {
  */
 export async function removeLab(dir: string, socketDir: string): Promise<void> {
   const deadline = Date.now() + CLEAN_DEADLINE_MS;
+  let ending: ProcessIdentity[] = [];
   // Two empty looks in a row: a process between fork and exec still has its parent's arguments.
   for (let empty = 0; empty < 2; ) {
     const found = [`--datadir=${dir}/`, `${RELAY_ARGUMENT}${dir}/`].flatMap(findByArgument);
     for (const server of found) signalProcess(server, 'SIGKILL');
-    empty = found.length === 0 ? empty + 1 : 0;
+    // One that is ending has no arguments any more, and yet its ports.
+    ending = [...ending, ...found].filter(isAlive);
+    empty = found.length + ending.length === 0 ? empty + 1 : 0;
     if (Date.now() > deadline) {
       throw new LagwiseError('lab', `Servers below ${dir} do not end: see "ps", then delete it`);
     }
