@@ -7,7 +7,8 @@ import { defineConfig } from 'oxlint';
 const LAYERS: readonly (readonly string[])[] = [
   ['lib'],
   ['wire', 'auth', 'sql', 'gtid', 'config'],
-  ['routing', 'topology'],
+  ['topology'],
+  ['routing'],
   ['net', 'telemetry'],
   ['pool', 'monitor', 'failover', 'coordination', 'lab'],
   ['session'],

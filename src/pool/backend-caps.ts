@@ -1,4 +1,4 @@
-import { CAP, has, union, without } from '../wire/capability.ts';
+import { CAP, union, without } from '../wire/capability.ts';
 
 /** What every connection to a server asks for, whatever the client can do. */
 const ALWAYS = union(
@@ -84,6 +84,3 @@ export function versionNumber(version: string): number {
   if (major === undefined || Number.isNaN(major)) return 0;
   return major * 10_000 + (minor ?? 0) * 100 + (Number.isNaN(patch) ? 0 : (patch ?? 0));
 }
-
-/** Whether OK packets from this server can carry session state. */
-export const tracksSession = (caps: number): boolean => has(caps, CAP.SESSION_TRACK);

@@ -27,7 +27,7 @@ const HEADER_BYTES = 4;
 /** Header and command byte. */
 const MIN_COMMAND_BYTES = 5;
 /** Of a long command so much is there at least: enough for a statement id. */
-export const LONG_HEAD_BYTES = 16;
+const LONG_HEAD_BYTES = 16;
 /** What a client may send ahead of answers before its socket is paused. */
 const MAX_AHEAD_BYTES = 1 << 20;
 

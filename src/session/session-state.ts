@@ -6,7 +6,7 @@ import { decodeSessionState } from '../wire/packets/session-state.ts';
  * State that lives on one server and cannot be carried to another: while there is any, all
  * statements of the session stay on the server that has it.
  */
-export const PIN = {
+const PIN = {
   USER_VARIABLE: 1 << 0,
   TEMPORARY_TABLE: 1 << 1,
   LOCKED_TABLES: 1 << 2,
