@@ -79,6 +79,11 @@ export class TopologyService {
     if (this.#state !== before) this.#probeAll();
   }
 
+  /** The data path lost a connection: whether the server is well is asked at once. */
+  suspect(): void {
+    this.#probeAll();
+  }
+
   #observe(observation: Observation): void {
     const before = this.#state.snapshot;
     const wasUp = this.#state.records.get(observation.serverId)?.reachable === true;

@@ -229,10 +229,9 @@ export class CommandRunner implements ExchangeOwner {
     if (command.statement !== null) this.concludeStatement(connection, facts.status, succeeded);
     const onReplica = connection === this.backends.replicaConnection;
     if (!onReplica) this.noteWrites(nowMs);
-    const durations = this.deps.metrics.statements.durations;
-    (onReplica ? durations.replica : durations.primary).observeUs(
-      (nowMs - command.startedAtMs) * 1000,
-    );
+    const { durations } = this.deps.metrics.statements;
+    const took = onReplica ? durations.replica : durations.primary;
+    took.observeUs((nowMs - command.startedAtMs) * 1000);
   }
 
   private concludeStatement(connection: BackendConnection, status: number, ok: boolean): void {
@@ -263,13 +262,17 @@ export class CommandRunner implements ExchangeOwner {
 
   onExchangeLost(connection: BackendConnection, why: string): void {
     const { command, deps } = this;
-    deps.topology.reportUnreachable(connection.server.id, why);
+    deps.topology.suspect();
+    const onReplica = connection === this.backends.replicaConnection;
     const hadTransaction = this.transactionOn === connection;
     const hadPins = this.state.pins !== 0 && this.pinnedTo === connection;
     this.forget(connection);
     if (command.isRepeatable && !hadPins) {
-      deps.metrics.statements.fallbacks.inc('lost');
-      command.excludeServer(connection.server.id);
+      if (onReplica) {
+        deps.metrics.statements.fallbacks.inc('lost');
+        command.excludeServer(connection.server.id);
+      }
+      command.attempts += 1;
       this.runLater(null);
       return;
     }

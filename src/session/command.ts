@@ -6,6 +6,7 @@ import { REPLY } from '../wire/reply-kinds.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 
 const EMPTY = Buffer.alloc(0);
+const MAX_ATTEMPTS = 2;
 
 /**
  * The command that a session works on. One object a session, filled anew for each command, so that
@@ -31,6 +32,8 @@ export class Command {
   answered = false;
   /** It was in a transaction when it was sent. */
   inTransaction = false;
+  /** How often it was sent again; a statement that kills servers must not kill them all. */
+  attempts = 0;
   /** Servers that failed it so far; null while none did. */
   tried: Set<ServerId> | null = null;
   /** Sequence id of an answer that the proxy makes itself. */
@@ -49,6 +52,7 @@ export class Command {
     this.startedAtMs = startedAtMs;
     this.answered = false;
     this.inTransaction = false;
+    this.attempts = 0;
     this.tried = null;
     this.replySeq = 1;
   }
@@ -58,7 +62,13 @@ export class Command {
    * of whose answer the client has had no byte.
    */
   get isRepeatable(): boolean {
-    return this.cls === 'read' && !this.inTransaction && !this.answered && !this.isLong;
+    return (
+      this.cls === 'read' &&
+      !this.inTransaction &&
+      !this.answered &&
+      !this.isLong &&
+      this.attempts < MAX_ATTEMPTS
+    );
   }
 
   /** Whether a server that refuses it as read-only has surely not run any part of it. */

@@ -1,4 +1,4 @@
-import { LagwiseError } from '../lib/errors.ts';
+import { type ErrorSource, LagwiseError } from '../lib/errors.ts';
 import type { BackendConnection, BackendUser } from '../pool/backend-connection.ts';
 import type { Identity } from '../pool/identity.ts';
 import type { Lease } from '../pool/pool.ts';
@@ -115,7 +115,7 @@ export class SessionBackends {
       if (connection !== null) return connection;
       command.target = 'primary';
     }
-    return await this.obtainPrimary(command);
+    return await this.obtainPrimary();
   }
 
   /** Brings a connection that is held to the session's state. */
@@ -173,21 +173,18 @@ export class SessionBackends {
     lease.release(fate);
   }
 
-  private async obtainPrimary(command: Command): Promise<BackendConnection> {
+  private async obtainPrimary(): Promise<BackendConnection> {
     const { topology, holds, config } = this.deps;
     const deadlineMs = performance.now() + config.failover.holdMs;
-    let snapshot = topology.current();
     for (;;) {
-      const avoid = command.tried;
-      snapshot = await holds.wait(
-        ({ primary }) => primary !== null && avoid?.has(primary.id) !== true,
-        deadlineMs,
-        this.gone,
-      );
+      const hasPrimary = ({ primary }: Snapshot) => primary !== null;
+      const snapshot = await holds.wait(hasPrimary, deadlineMs, this.gone);
       const server = snapshot.primary;
       if (server === null) continue;
       try {
-        return await this.openPrimary(server);
+        const connection = await this.openPrimary(server);
+        // Meanwhile another server may have become the primary.
+        if (topology.current().primary?.id === server.id) return connection;
       } catch (error) {
         if (!isUnreachable(error) || performance.now() >= deadlineMs) throw error;
         // Nothing was sent: it may wait for what the next probe says, or for the server to return.
@@ -197,8 +194,9 @@ export class SessionBackends {
   }
 
   private async openPrimary(server: ServerView): Promise<BackendConnection> {
-    if (this.primary !== null && this.primary.connection.server.id !== server.id) {
-      this.release(this.primary, 'reuse');
+    const held = this.primary;
+    if (held !== null && (held.connection.isClosed || held.connection.server.id !== server.id)) {
+      this.release(held, 'reuse');
     }
     this.primary ??= await this.open(server);
     const { connection } = this.primary;
@@ -310,9 +308,16 @@ export class SessionBackends {
   }
 }
 
+/** Nothing of the client's was sent: another server, or the same one later, may be tried. */
+const UNREACHABLE: ReadonlySet<ErrorSource> = new Set([
+  'backend-connect',
+  'backend-network',
+  'backend-timeout',
+]);
+
 function isUnreachable(error: unknown): boolean {
   if (error instanceof ServerRefusedError || !(error instanceof LagwiseError)) return false;
-  return error.source === 'backend-connect' || error.source === 'backend-network';
+  return UNREACHABLE.has(error.source);
 }
 
 function noReplica(snapshot: Snapshot, demand: ReplicaDemand): LagwiseError {

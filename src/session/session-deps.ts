@@ -17,6 +17,8 @@ export interface TopologyView {
   current(): Snapshot;
   /** The data path could not reach a server, or found it in another role. */
   reportUnreachable(id: ServerId, why: string): void;
+  /** A connection in use was lost: probe at once. */
+  suspect(): void;
 }
 
 /** What every session of a proxy shares. */

@@ -27,6 +27,8 @@ export async function runSwallowed(
 ): Promise<readonly Swallowed[]> {
   const run = new SwallowRun(connection, kinds, timeoutMs);
   connection.setUser(run);
+  connection.busy = true;
+  connection.load.inFlight += 1;
   connection.stream.write(bytes);
   return await run.promise;
 }
@@ -95,6 +97,8 @@ class SwallowRun implements BackendUser {
     }
     clearTimeout(this.timer);
     this.connection.setUser(null);
+    this.connection.busy = false;
+    this.connection.load.inFlight -= 1;
     this.resolve(this.results);
   }
 
