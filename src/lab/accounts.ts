@@ -64,7 +64,7 @@ function flavorRights(flavor: Flavor): string[] {
 }
 
 /** The grants that Lagwise's monitor needs on a server of one's own; docs/lab.md shows them. */
-export function monitorGrants(flavor: Flavor, user: string): string[] {
+function monitorGrants(flavor: Flavor, user: string): string[] {
   const status = flavor === 'mariadb' ? 'BINLOG MONITOR, REPLICA MONITOR' : 'REPLICATION CLIENT';
   return [
     `GRANT ${status} ON *.* TO '${user}'@'%'`,
