@@ -1,22 +1,13 @@
 import { Command } from 'commander';
 import { startApp } from '../app.ts';
 import { loadConfig } from '../config/load.ts';
-import { LagwiseError } from '../lib/errors.ts';
 
 /** `lagwise start`: runs the proxy until SIGTERM or SIGINT; a second signal ends it at once. */
 export function startCommand(): Command {
   return new Command('start')
     .description('run the proxy')
     .option('-c, --config <path>', 'config file', 'proxy.config.json')
-    .action(async ({ config }: { config: string }) => {
-      try {
-        await run(config);
-      } catch (error) {
-        if (!(error instanceof LagwiseError) || error.source !== 'config') throw error;
-        process.stderr.write(`${error.message}\n`);
-        process.exitCode = 1;
-      }
-    });
+    .action(({ config }: { config: string }) => run(config));
 }
 
 async function run(path: string): Promise<void> {

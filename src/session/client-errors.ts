@@ -1,5 +1,6 @@
 import { toClientError } from '../lib/error-policy.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import type { EndReason } from '../telemetry/labels.ts';
 import { COM } from '../wire/command.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { ErrPacket } from '../wire/packets/err.ts';
@@ -35,3 +36,17 @@ export function unknownStatement({ bytes, com }: Command): ErrPacket {
     message: `Unknown prepared statement handler (${id}) given to ${refuser}`,
   };
 }
+
+/** Endings that somebody should look into; the others are the ordinary course of things. */
+const ENDINGS_TO_WARN: ReadonlySet<EndReason> = new Set([
+  'client-protocol',
+  'backend-network',
+  'backend-protocol',
+  'topology-change',
+  'limit',
+  'internal',
+]);
+
+/** How loudly the end of a client connection is logged. */
+export const endLevel = (reason: EndReason): 'warn' | 'info' =>
+  ENDINGS_TO_WARN.has(reason) ? 'warn' : 'info';

@@ -10,7 +10,7 @@ import { MalformedPacketError } from '../wire/malformed.ts';
 import { encodeErr, type ErrPacket } from '../wire/packets/err.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
 import type { ClassifierContext } from './classifier-context.ts';
-import { errorPacket, UNKNOWN_COMMAND, unknownStatement } from './client-errors.ts';
+import { endLevel, errorPacket, UNKNOWN_COMMAND, unknownStatement } from './client-errors.ts';
 import { ClientInput, type CommandHandler } from './client-input.ts';
 import type { Command } from './command.ts';
 import { type CommandPlanner, PLAN, type Plan } from './command-planner.ts';
@@ -18,7 +18,7 @@ import type { CommandRunner, RunnerOwner } from './command-runner.ts';
 import { killBackend, killConnection } from './kill.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { startReplication } from './replication-stream.ts';
-import { closeStatement, resetConnection } from './session-commands.ts';
+import { closeStatement, connectionIdResult, resetConnection } from './session-commands.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { buildParts, type LoggedIn } from './session-parts.ts';
 import type { Killer, RegisteredSession, SessionInfo } from './session-registry.ts';
@@ -149,6 +149,10 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         return;
       case PLAN.KILL:
         this.answerBy(killConnection(this.deps, this, this.planner));
+        return;
+      case PLAN.CONNECTION_ID:
+        this.stream.write(connectionIdResult(this));
+        this.commandDone();
         return;
       case PLAN.CHANGE_USER:
         this.phase = 'login';
@@ -330,16 +334,9 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.stream.end();
     this.deps.sessions.remove(this.id);
     this.deps.metrics.clients.closed(reason);
-    const level = ENDINGS_TO_WARN.has(reason) ? 'warn' : 'info';
-    this.logger[level]({ user: this.user, reason, err: error }, 'Client connection ended');
+    this.logger[endLevel(reason)](
+      { user: this.user, reason, err: error },
+      'Client connection ended',
+    );
   }
 }
-
-const ENDINGS_TO_WARN: ReadonlySet<EndReason> = new Set([
-  'client-protocol',
-  'backend-network',
-  'backend-protocol',
-  'topology-change',
-  'limit',
-  'internal',
-]);

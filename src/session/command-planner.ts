@@ -18,6 +18,8 @@ export const PLAN = {
   CLOSE_STATEMENT: 2,
   QUIT: 3,
   KILL: 4,
+  /** `SELECT CONNECTION_ID()`: the id that KILL takes here is the proxy's own. */
+  CONNECTION_ID: 11,
   CHANGE_USER: 5,
   RESET_CONNECTION: 6,
   /** The primary's binary log: bytes pass both ways from now on. */
@@ -150,6 +152,7 @@ export class CommandPlanner {
       this.killQueryOnly = found.killQueryOnly;
       return PLAN.KILL;
     }
+    if (found.reason === 'connection-id' && found.cls === 'local') return PLAN.CONNECTION_ID;
     this.setRoute(command);
     return PLAN.SEND;
   }

@@ -3,6 +3,7 @@ import type { BackendConnection } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import { EFFECT } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
+import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Command } from './command.ts';
@@ -12,6 +13,7 @@ import { packetFor } from './execute-packet.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { verdictOnError } from './retry-policy.ts';
 import type { SessionBackends } from './session-backends.ts';
+import { SessionBinding } from './session-binding.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { PINNING_EFFECTS, type SessionState } from './session-state.ts';
 
@@ -42,8 +44,7 @@ const COMMITTING = EFFECT.ENDS_TRANSACTION | EFFECT.IMPLICIT_COMMIT | EFFECT.OPA
 export class CommandRunner implements ExchangeOwner {
   readonly exchange: Exchange;
   readonly backends: SessionBackends;
-  /** The server where a transaction is open, null when none is. */
-  transactionOn: BackendConnection | null = null;
+  private readonly binding: SessionBinding;
   /** To be told with the next command: the transaction that it belongs to is gone. */
   pendingError: LagwiseError | null = null;
   private readonly owner: RunnerOwner;
@@ -53,9 +54,7 @@ export class CommandRunner implements ExchangeOwner {
   private readonly prepared: PreparedStatements;
   /** Where the command before ran. */
   private last: BackendConnection | null = null;
-  private transactionWrote = false;
-  /** Where the state is that pins the session. */
-  private pinnedTo: BackendConnection | null = null;
+  private collationUnknown = false;
 
   constructor(options: {
     owner: RunnerOwner;
@@ -71,6 +70,7 @@ export class CommandRunner implements ExchangeOwner {
     this.command = options.command;
     this.state = options.state;
     this.prepared = options.prepared;
+    this.binding = new SessionBinding(options.state);
     this.exchange = options.makeExchange(this);
     this.backends = options.makeBackends(this.exchange);
   }
@@ -88,11 +88,11 @@ export class CommandRunner implements ExchangeOwner {
     const { command } = this;
     const boundTo = command.statement?.boundTo ?? null;
     if (boundTo !== null) return boundTo;
-    if (this.transactionOn !== null && command.target === 'same') return this.transactionOn;
     if (command.target !== 'same') return null;
+    if (this.binding.transactionOn !== null) return this.binding.transactionOn;
     if (command.reason === 'same-server' && this.last !== null) return this.last;
     command.target = 'primary';
-    if (command.reason === 'pinned') return this.pinnedTo;
+    if (command.reason === 'pinned') return this.binding.pinnedTo;
     // A session that only reads goes on while there is no primary; what it sets is carried over.
     const leaderless = this.deps.topology.current().primary === null;
     return leaderless && (command.effects & PINNING_EFFECTS) === 0 ? this.last : null;
@@ -162,7 +162,8 @@ export class CommandRunner implements ExchangeOwner {
 
   onSessionState(connection: BackendConnection, sessionState: Buffer): void {
     const before = this.state.version;
-    const { opaqueChange } = this.state.noteReported(sessionState);
+    const { opaqueChange, collationUnknown } = this.state.noteReported(sessionState);
+    this.collationUnknown ||= collationUnknown;
     if (this.state.version !== before && connection.stateVersion === before) {
       connection.stateVersion = this.state.version;
       connection.schema = this.state.schema;
@@ -208,27 +209,42 @@ export class CommandRunner implements ExchangeOwner {
     }
     this.conclude(connection);
     this.leaveStalePrimary();
-    this.owner.commandDone();
+    if (this.collationUnknown && !connection.isClosed) this.askCollation(connection);
+    else this.owner.commandDone();
+  }
+
+  /** Has the server report the collation that SET NAMES left behind: assigning it says what it is. */
+  private askCollation(connection: BackendConnection): void {
+    this.collationUnknown = false;
+    const ask = encodeQuery('SET collation_connection=@@collation_connection', connection.caps);
+    this.backends.swallow(connection, ask, [REPLY.SIMPLE]).then(
+      ([told]) => {
+        const state = told?.sessionState ?? null;
+        if (state !== null) this.onSessionState(connection, state);
+        this.owner.commandDone();
+      },
+      (error: unknown) => {
+        // The client has its answer already; that the server is lost shows at the next command.
+        this.deps.logger.debug({ err: error }, 'Could not ask for the collation');
+        this.lost(connection, `Server ${connection.server.id} was lost`);
+        this.owner.commandDone();
+      },
+    );
   }
 
   /** What the reply means for the session. */
   private conclude(connection: BackendConnection): void {
-    const { command, state, exchange } = this;
+    const { command, state, exchange, binding } = this;
     const { facts } = exchange.tracker;
     const nowMs = performance.now();
-    if (facts.status !== -1 && (this.transactionOn ?? connection) === connection) {
-      state.noteStatus(facts.status);
-      this.transactionOn = state.inTransaction ? connection : null;
-    }
     const succeeded = facts.errno === 0;
     if (command.effects !== 0) state.noteEffects(command.effects, succeeded);
     // SET ROLE and its kin: no tracker tells of them.
     if (command.cls === 'session' && (command.effects & EFFECT.OPAQUE) !== 0) state.pinOpaque();
-    if (state.pins !== 0) this.pinnedTo ??= connection;
-    else this.pinnedTo = null;
+    binding.noteReply(connection, facts.status);
     if (command.statement !== null) this.concludeStatement(connection, facts.status, succeeded);
     const onReplica = connection === this.backends.replicaConnection;
-    if (!onReplica) this.noteWrites(nowMs);
+    if (!onReplica && binding.hasWritten(command)) this.backends.noteWrite(nowMs);
     const { durations } = this.deps.metrics.statements;
     const took = onReplica ? durations.replica : durations.primary;
     took.observeUs((nowMs - command.startedAtMs) * 1000);
@@ -249,23 +265,12 @@ export class CommandRunner implements ExchangeOwner {
     statement.boundTo = open ? connection : null;
   }
 
-  private noteWrites(nowMs: number): void {
-    const { cls, effects } = this.command;
-    if (cls === 'write' || cls === 'unknown') {
-      this.transactionWrote = this.transactionOn !== null;
-      this.backends.noteWrite(nowMs);
-    } else if (this.transactionWrote && (effects & EFFECT.ENDS_TRANSACTION) !== 0) {
-      this.transactionWrote = false;
-      this.backends.noteWrite(nowMs);
-    }
-  }
-
   onExchangeLost(connection: BackendConnection, why: string): void {
     const { command, deps } = this;
     deps.topology.suspect();
     const onReplica = connection === this.backends.replicaConnection;
-    const hadTransaction = this.transactionOn === connection;
-    const hadPins = this.state.pins !== 0 && this.pinnedTo === connection;
+    const hadTransaction = this.binding.transactionOn === connection;
+    const hadPins = this.binding.isPinnedTo(connection);
     this.forget(connection);
     if (command.isRepeatable && !hadPins) {
       if (onReplica) {
@@ -317,21 +322,19 @@ export class CommandRunner implements ExchangeOwner {
   private leaveStalePrimary(): void {
     const stale = this.stalePrimary();
     if (stale === null) return;
-    this.backends.releasePrimary(this.transactionOn === stale ? 'discard' : 'reuse');
+    this.backends.releasePrimary(this.binding.transactionOn === stale ? 'discard' : 'reuse');
     this.lost(stale, `Server ${stale.server.id} is no longer the primary`);
   }
 
   /** COM_RESET_CONNECTION rolled back what was open. */
   resetTransaction(): void {
-    this.transactionOn = null;
-    this.transactionWrote = false;
-    this.pinnedTo = null;
+    this.binding.reset();
     this.pendingError = null;
   }
 
   private lost(connection: BackendConnection, why: string): void {
-    const hadPins = this.state.pins !== 0 && this.pinnedTo === connection;
-    if (this.transactionOn === connection) {
+    const hadPins = this.binding.isPinnedTo(connection);
+    if (this.binding.transactionOn === connection) {
       this.pendingError = new LagwiseError(
         'topology-change',
         `${why}: the transaction was rolled back, run it again`,
@@ -348,10 +351,6 @@ export class CommandRunner implements ExchangeOwner {
   private forget(connection: BackendConnection): void {
     this.backends.dropped(connection);
     if (this.last === connection) this.last = null;
-    if (this.transactionOn !== connection) return;
-    this.transactionOn = null;
-    this.transactionWrote = false;
-    this.state.inTransaction = false;
-    this.state.readOnlyTransaction = false;
+    this.binding.forget(connection);
   }
 }

@@ -1,5 +1,8 @@
+import type { ConnId } from '../lib/ids.ts';
+import type { Identity } from '../pool/identity.ts';
 import { COM } from '../wire/command.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
+import { encodeTextResultset } from '../wire/text-resultset.ts';
 import { PacketWriter } from '../wire/writer.ts';
 import type { Command } from './command.ts';
 import type { CommandRunner } from './command-runner.ts';
@@ -42,4 +45,18 @@ export async function resetConnection(session: {
   runner.resetTransaction();
   state.reset();
   return 'ok';
+}
+
+/** The answer to `SELECT CONNECTION_ID()`, its column called as the client wrote it. */
+export function connectionIdResult(session: {
+  readonly id: ConnId;
+  readonly identity: Identity;
+  readonly command: Command;
+  readonly state: SessionState;
+}): Buffer {
+  const text = session.command.bytes.toString('latin1');
+  const written = /connection_id\s*\(\s*\)/i.exec(text)?.[0] ?? 'CONNECTION_ID()';
+  const result = { columns: [written], rows: [[String(session.id)]] };
+  const { caps } = session.identity;
+  return encodeTextResultset(result, { seq: 1, caps, status: session.state.status });
 }

@@ -43,8 +43,10 @@ const UNPINNING: readonly (readonly [effect: number, pin: number])[] = [
 export const PINNING_EFFECTS = PINNING.reduce((all, [effect]) => all | effect, 0);
 const ALL_UNPINNING = UNPINNING.reduce((all, [effect]) => all | effect, 0);
 
-/** What the OK packets of one statement said of the session. */
+/** What an OK packet said of the session. */
 export interface ReportedState {
+  /** The connection's charset was set, and with it a collation that was not reported. */
+  readonly collationUnknown: boolean;
   /** Something changed that no tracker names; pins if the text does not explain it. */
   readonly opaqueChange: boolean;
 }
@@ -115,11 +117,15 @@ export class SessionState {
   noteReported(sessionState: Buffer): ReportedState {
     let opaqueChange = false;
     let explained = false;
+    let collationUnknown = false;
     for (const entry of decodeSessionState(sessionState)) {
       switch (entry.t) {
         case 'system-variable':
           explained = true;
           this.setVariable(entry.name, entry.value);
+          collationUnknown ||= entry.name === 'character_set_connection';
+          // Reported behind the charset where both were set.
+          if (entry.name === 'collation_connection') collationUnknown = false;
           break;
         case 'schema':
           explained = true;
@@ -135,7 +141,7 @@ export class SessionState {
           break;
       }
     }
-    return { opaqueChange: opaqueChange && !explained };
+    return { opaqueChange: opaqueChange && !explained, collationUnknown };
   }
 
   /** The server reported a change that neither text nor trackers explain. */
@@ -159,7 +165,10 @@ export class SessionState {
   }
 
   private setVariable(name: string, value: string): void {
-    if (UNCARRIED.has(name) || this.variables.get(name) === value) return;
+    if (UNCARRIED.has(name)) return;
+    // SET NAMES sets the collation too, but servers do not say to what.
+    if (name === 'character_set_connection') this.variables.delete('collation_connection');
+    if (this.variables.get(name) === value) return;
     this.variables.set(name, value);
     this.version += 1;
   }
@@ -174,6 +183,12 @@ const UNCARRIED: ReadonlySet<string> = new Set([
   'character_set_database',
   'collation_database',
   'statement_id',
+  // For the next statement only, or written and never read: carried over they would strike again.
+  'insert_id',
+  'last_insert_id',
+  'pseudo_thread_id',
+  'rand_seed1',
+  'rand_seed2',
   'warning_count',
   'error_count',
 ]);

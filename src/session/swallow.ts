@@ -1,6 +1,7 @@
 import { LagwiseError } from '../lib/errors.ts';
 import type { BackendConnection, BackendUser } from '../pool/backend-connection.ts';
 import { decodeErr, type ErrPacket } from '../wire/packets/err.ts';
+import { decodeOk } from '../wire/packets/ok.ts';
 import { REPLY, type ReplyKind, STEP } from '../wire/reply-kinds.ts';
 import { ReplyTracker } from '../wire/reply-tracker.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
@@ -11,6 +12,8 @@ export interface Swallowed {
   readonly error: ErrPacket | null;
   /** Of a PREPARE. */
   readonly statementId: number;
+  /** Session state that came with it, null for none. */
+  readonly sessionState: Buffer | null;
 }
 
 /**
@@ -43,6 +46,7 @@ class SwallowRun implements BackendUser {
   private readonly connection: BackendConnection;
   private readonly kinds: readonly ReplyKind[];
   private error: ErrPacket | null = null;
+  private sessionState: Buffer | null = null;
 
   constructor(connection: BackendConnection, kinds: readonly ReplyKind[], timeoutMs: number) {
     this.connection = connection;
@@ -81,6 +85,10 @@ class SwallowRun implements BackendUser {
           step === STEP.HELD ? this.tracker.held : chunk.subarray(from, this.tracker.position);
         this.error = decodeErr(packet.subarray(HEADER_BYTES));
       }
+      if (step === STEP.HELD && this.tracker.heldHasState) {
+        const payload = this.tracker.held.subarray(HEADER_BYTES);
+        this.sessionState = decodeOk(payload, this.connection.caps).sessionState;
+      }
       from = this.tracker.position;
       if (step === STEP.MORE) return;
       if (step === STEP.DONE) this.finishOne();
@@ -89,8 +97,10 @@ class SwallowRun implements BackendUser {
   }
 
   private finishOne(): void {
-    this.results.push({ error: this.error, statementId: this.tracker.statementId });
+    const { error, sessionState } = this;
+    this.results.push({ error, sessionState, statementId: this.tracker.statementId });
     this.error = null;
+    this.sessionState = null;
     if (this.results.length < this.kinds.length) {
       this.next();
       return;
@@ -104,7 +114,7 @@ class SwallowRun implements BackendUser {
 
   private next(): void {
     const kind = this.kinds[this.results.length] ?? REPLY.SIMPLE;
-    this.tracker.begin(kind, this.connection.caps, false);
+    this.tracker.begin(kind, this.connection.caps, true);
   }
 
   private fail(

@@ -73,6 +73,8 @@ export const SERVER_SCHEMAS = ['PERFORMANCE_SCHEMA', 'SYS'] as const;
 /** Tables of information_schema that tell of the one server; the others hold metadata. */
 export const SERVER_TABLES = [
   'CLIENT_STATISTICS',
+  // On a replica every event's status is "disabled on the replica".
+  'EVENTS',
   'GLOBAL_STATUS',
   'GLOBAL_VARIABLES',
   'INNODB_BUFFER_PAGE',

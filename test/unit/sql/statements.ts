@@ -116,7 +116,6 @@ export const READS: readonly Verdict[] = [
       "SHOW KEYS FROM t WHERE Key_name = 'PRIMARY'",
       "SHOW TABLE STATUS LIKE 't'",
       'SHOW TRIGGERS',
-      'SHOW EVENTS',
       "SHOW PROCEDURE STATUS WHERE db = 'x'",
       'SHOW FUNCTION STATUS',
       'SHOW COLLATION',
@@ -332,6 +331,8 @@ export const PRIMARY_READS: readonly Verdict[] = [
   [
     'unknown/server-show',
     [
+      'SHOW EVENTS',
+      'SHOW CREATE EVENT e',
       'SHOW PROCESSLIST',
       'SHOW FULL PROCESSLIST',
       'SHOW STATUS',

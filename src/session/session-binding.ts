@@ -1,0 +1,64 @@
+import type { BackendConnection } from '../pool/backend-connection.ts';
+import { EFFECT } from '../sql/classification.ts';
+import type { Command } from './command.ts';
+import type { SessionState } from './session-state.ts';
+
+/**
+ * What ties a session to one of its connections: an open transaction, or state that lives on one
+ * server only. And whether what it did there must be waited for elsewhere.
+ */
+export class SessionBinding {
+  /** Where a transaction is open, null when none is. */
+  transactionOn: BackendConnection | null = null;
+  /** Where the state is that pins the session, null when there is none. */
+  pinnedTo: BackendConnection | null = null;
+  private readonly state: SessionState;
+  private transactionWrote = false;
+
+  constructor(state: SessionState) {
+    this.state = state;
+  }
+
+  /** @param status the status flags of a reply, -1 where it had none */
+  noteReply(connection: BackendConnection, status: number): void {
+    // A cursor on a replica may be read in the middle of a transaction on the primary.
+    if (status !== -1 && (this.transactionOn ?? connection) === connection) {
+      this.state.noteStatus(status);
+      this.transactionOn = this.state.inTransaction ? connection : null;
+    }
+    if (this.state.pins === 0) this.pinnedTo = null;
+    else this.pinnedTo ??= connection;
+  }
+
+  /** Whether replicas must catch up with what the command did on the primary. */
+  hasWritten({ cls, effects }: Command): boolean {
+    if (cls === 'write' || cls === 'unknown') {
+      this.transactionWrote = this.transactionOn !== null;
+      return true;
+    }
+    if (!this.transactionWrote || (effects & EFFECT.ENDS_TRANSACTION) === 0) return false;
+    this.transactionWrote = false;
+    return true;
+  }
+
+  /** Whether state of the session is lost with this connection. */
+  isPinnedTo(connection: BackendConnection): boolean {
+    return this.state.pins !== 0 && this.pinnedTo === connection;
+  }
+
+  /** The connection is gone, and a transaction on it rolled back. */
+  forget(connection: BackendConnection): void {
+    if (this.transactionOn !== connection) return;
+    this.transactionOn = null;
+    this.transactionWrote = false;
+    this.state.inTransaction = false;
+    this.state.readOnlyTransaction = false;
+  }
+
+  /** COM_RESET_CONNECTION rolled back what was open and dropped the rest. */
+  reset(): void {
+    this.transactionOn = null;
+    this.pinnedTo = null;
+    this.transactionWrote = false;
+  }
+}
