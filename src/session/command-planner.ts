@@ -6,7 +6,7 @@ import { queryTextOffset } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
-import { MAX_STATEMENTS, type PreparedStatements } from './prepared-statements.ts';
+import { LAST_PREPARED, MAX_STATEMENTS, type PreparedStatements } from './prepared-statements.ts';
 import type { SessionState } from './session-state.ts';
 
 /** What is to be done with a command. */
@@ -189,7 +189,9 @@ export class CommandPlanner {
 
   private statementOf(command: Command) {
     if (command.bytes.length < BODY_AT + 4) return null;
-    return this.prepared.get(command.bytes.readUInt32LE(BODY_AT)) ?? null;
+    const id = command.bytes.readUInt32LE(BODY_AT);
+    if (id === LAST_PREPARED && this.context.flavor === 'mariadb') return this.prepared.last;
+    return this.prepared.get(id) ?? null;
   }
 
   private planOther(command: Command): Plan {

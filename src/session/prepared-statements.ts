@@ -4,6 +4,13 @@ import type { StatementClass } from '../sql/classification.ts';
 /** Statements that one session may have prepared at a time; servers stop at 16 382 for all. */
 export const MAX_STATEMENTS = 16_382;
 
+/**
+ * In MariaDB's protocol the id that means "the one prepared last": clients send it to pipeline
+ * PREPARE and EXECUTE.
+ * @see https://mariadb.com/docs/server/reference/clientserver-protocol/3-binary-protocol-prepared-statements/com_stmt_execute
+ */
+export const LAST_PREPARED = 0xffff_ffff;
+
 /** A statement as one server connection has it. */
 export interface OnServer {
   readonly id: number;
@@ -56,6 +63,8 @@ export class PreparedStatement {
 export class PreparedStatements {
   private readonly byId = new Map<number, PreparedStatement>();
   private lastId = 0;
+  /** The statement prepared last, null where that PREPARE failed or it was closed. */
+  last: PreparedStatement | null = null;
 
   get size(): number {
     return this.byId.size;
@@ -63,12 +72,14 @@ export class PreparedStatements {
 
   /** A new statement; not listed until `add`, since preparing it may fail. */
   create(packet: Buffer, cls: StatementClass, effects: number): PreparedStatement {
-    this.lastId = (this.lastId % 0xffff_ffff) + 1;
+    this.last = null;
+    this.lastId = (this.lastId % (LAST_PREPARED - 1)) + 1;
     return new PreparedStatement(this.lastId, packet, cls, effects);
   }
 
   add(statement: PreparedStatement): void {
     this.byId.set(statement.id, statement);
+    this.last = statement;
   }
 
   get(id: number): PreparedStatement | undefined {
@@ -77,9 +88,11 @@ export class PreparedStatements {
 
   remove(id: number): void {
     this.byId.delete(id);
+    if (this.last?.id === id) this.last = null;
   }
 
   clear(): void {
+    this.last = null;
     this.byId.clear();
   }
 
