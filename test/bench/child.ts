@@ -16,6 +16,7 @@ export interface Child {
 }
 
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+const MAX_LINE_CHARS = 64 * 1024;
 const TAIL_LINES = 8;
 const POLL_MS = 20;
 const SETPRIV = '/usr/bin/setpriv';
@@ -74,8 +75,10 @@ export interface RunToEndOptions {
   readonly deadlineMs: number;
   /** It is killed when this aborts, and the promise rejects. */
   readonly signal: AbortSignal;
-  /** Called at once and then at `pollMs` while it runs, for meters that read what ends with it. */
+  /** Called now and then while it runs, for meters that read what is gone when it has ended. */
   readonly onPoll?: (pid: number) => void;
+  /** Called for each line on its standard output, as it comes. */
+  readonly onLine?: (line: string, pid: number) => void;
 }
 
 /** How often {@link RunToEndOptions.onPoll} is called. */
@@ -90,7 +93,10 @@ export async function runToEnd(command: Command, options: RunToEndOptions): Prom
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...command.env },
   });
-  const stdout = collect(child.stdout);
+  const { pid } = child;
+  const stdout = collect(child.stdout, (line) => {
+    if (pid !== undefined) options.onLine?.(line, pid);
+  });
   const stderr = collect(child.stderr);
   const { promise, resolve, reject } = Promise.withResolvers<number | null>();
   child.once('error', reject);
@@ -98,11 +104,9 @@ export async function runToEnd(command: Command, options: RunToEndOptions): Prom
   const kill = () => child.kill('SIGKILL');
   options.signal.addEventListener('abort', kill);
   const deadline = setTimeout(kill, options.deadlineMs);
-  const poll = () => {
-    if (child.pid !== undefined) options.onPoll?.(child.pid);
-  };
-  poll();
-  const meter = setInterval(poll, METER_POLL_MS);
+  const meter = setInterval(() => {
+    if (pid !== undefined) options.onPoll?.(pid);
+  }, METER_POLL_MS);
   try {
     const code = await promise;
     options.signal.throwIfAborted();
@@ -139,11 +143,15 @@ function boundToUs({ file, args }: Command): { file: string; args: readonly stri
   return { file: SETPRIV, args: ['--pdeathsig', 'KILL', file, ...args] };
 }
 
-function collect(stream: NodeJS.ReadableStream): () => string {
+function collect(stream: NodeJS.ReadableStream, onLine?: (line: string) => void): () => string {
   let text = '';
+  let partial = '';
   stream.setEncoding('utf8');
   stream.on('data', (chunk: string) => {
     if (text.length < MAX_OUTPUT_BYTES) text += chunk;
+    const lines = (partial + chunk).split('\n');
+    partial = (lines.pop() ?? '').slice(-MAX_LINE_CHARS);
+    for (const line of lines) onLine?.(line);
   });
   return () => text;
 }

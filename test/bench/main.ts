@@ -1,5 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LAB_ACCOUNTS } from '../../src/lab/accounts.ts';
 import { messageOf } from '../../src/lib/errors.ts';
@@ -31,8 +30,9 @@ async function main(options: BenchOptions, signal: AbortSignal): Promise<void> {
   const sysbench = await findSysbench(LAB_ACCOUNTS.app, say);
   const lab = resources.use(await startLab({ onStep: say }));
   signal.throwIfAborted();
-  const dir = await mkdtemp(join(tmpdir(), 'lagwise-bench-'));
-  resources.defer(() => rm(dir, { recursive: true, force: true }));
+  // In the lab's folder, which is removed however this process ends.
+  const dir = join(lab.dir, 'bench');
+  await mkdir(dir);
   await sysbench.prepare(lab, signal);
 
   const { targets, missing } = await startTargets(options.targets, { lab, dir, onProgress: say });
@@ -41,7 +41,7 @@ async function main(options: BenchOptions, signal: AbortSignal): Promise<void> {
   });
   signal.throwIfAborted();
   await requirePlainText({ lab, sysbench, targets, signal });
-  say(`${estimateMinutes(options, targets.length)} minutes of measuring`);
+  say(`Measuring takes about ${estimateMinutes(options, targets.length)} min`);
 
   const cells: Cell[] = [];
   const result: BenchResult = {

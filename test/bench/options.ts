@@ -117,6 +117,8 @@ function split(text: string): string[] {
   return [...new Set(text.split(',').map((item) => item.trim()))];
 }
 
-const isWorkload = (item: string): item is Workload => Object.hasOwn(WORKLOADS, item);
-const isMode = (item: string): item is Mode => Object.hasOwn(MODES, item);
+/** Whether `item` names a workload of the bench. */
+export const isWorkload = (item: string): item is Workload => Object.hasOwn(WORKLOADS, item);
+/** Whether `item` names a mode. */
+export const isMode = (item: string): item is Mode => Object.hasOwn(MODES, item);
 const isTarget = (item: string): item is TargetName => TARGET_NAMES.some((name) => name === item);

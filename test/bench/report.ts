@@ -43,7 +43,7 @@ function rowOf(cell: Cell, summaries: ReadonlyMap<TargetName, Summary>): string[
     String(cell.threads),
     cell.target,
     showQps(summary.qps),
-    `${showQps(summary.minQps)}–${showQps(summary.maxQps)}`,
+    rangeOf(summary),
     against('haproxy'),
     against('mysql-router'),
     show(summary.p50Ms),
@@ -53,6 +53,10 @@ function rowOf(cell: Cell, summaries: ReadonlyMap<TargetName, Summary>): string[
     show(summary.rssBytes === null ? null : summary.rssBytes / MIB, 0),
     errorsOf(summary),
   ];
+}
+
+function rangeOf({ minQps, maxQps }: Summary): string {
+  return minQps === null ? show(null) : `${showQps(minQps)}–${showQps(maxQps)}`;
 }
 
 function errorsOf({ ignoredErrors, reconnects, failures }: Summary): string {

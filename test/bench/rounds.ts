@@ -1,9 +1,10 @@
 import type { Lab } from '../../src/lab/lab.ts';
-import { cpuUsOf, machineUsage, processUsage } from './meters.ts';
+import { processUsage } from './meters.ts';
 import type { BenchOptions } from './options.ts';
 import type { Cell, CellKey, Round } from './result.ts';
 import { type Sysbench, WORKLOADS } from './sysbench.ts';
 import type { Target } from './target.ts';
+import { UsageMeter } from './usage-meter.ts';
 
 /** What the rounds are made with. */
 export interface RoundsContext {
@@ -60,54 +61,42 @@ async function warmUp(context: RoundsContext, target: Target, key: CellKey): Pro
 
 async function measure(context: RoundsContext, target: Target, key: CellKey): Promise<Round> {
   const { sysbench, options, signal, lab } = context;
-  const servers = lab.servers.flatMap(({ pid }) => (pid === null ? [] : [pid]));
+  const servers = lab.servers.map(({ pid }) => pid).filter((pid) => pid !== null);
   const proxy = target.pid === null ? [] : [target.pid];
-  let sysbenchCpuUs = 0;
-  const before = { machine: machineUsage(), proxy: cpuUsOf(proxy), servers: cpuUsOf(servers) };
+  const meter = new UsageMeter({ proxy, servers });
   const load = { ...key, seconds: options.seconds, port: portOf(target, key) };
   const result = await sysbench.run(load, {
     signal,
-    onPoll: (pid) => {
-      sysbenchCpuUs = processUsage(pid)?.cpuUs ?? sysbenchCpuUs;
-    },
+    // Logins are left out: one costs what a hundred queries do, and is not what is compared.
+    onLoad: (pid) => meter.begin(pid),
+    onPoll: (pid) => meter.poll(pid),
   });
-  const after = { machine: machineUsage(), proxy: cpuUsOf(proxy), servers: cpuUsOf(servers) };
+  const usage = meter.end();
   const ended = target.ended();
   await settle(context, key);
-  if (ended !== null) return { t: 'failed', reason: `${target.name} ${ended}` };
+  if (ended !== null) {
+    context.onProgress(await target.logTail());
+    return { t: 'failed', reason: `${target.name} ${ended}` };
+  }
   if (result.t === 'failed') return result;
-  const proxyUs = after.proxy - before.proxy;
-  const serversUs = after.servers - before.servers;
-  const known = proxyUs + serversUs + sysbenchCpuUs;
-  const perQuery = (us: number) => round(us / result.queries, 2);
+  const perQuery = (us: number | undefined, pids: readonly number[]) =>
+    us === undefined || pids.length === 0 ? null : rounded(us / result.queries, 2);
   return {
     t: 'measured',
-    qps: round(result.qps, 1),
+    qps: rounded(result.qps, 1),
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
-    proxyCpuUs: after.machine === null || target.pid === null ? null : perQuery(proxyUs),
-    serverCpuUs: after.machine === null || servers.length === 0 ? null : perQuery(serversUs),
+    proxyCpuUs: perQuery(usage?.proxyUs, proxy),
+    serverCpuUs: perQuery(usage?.serversUs, servers),
     rssBytes: target.pid === null ? null : (processUsage(target.pid)?.rssBytes ?? null),
     ignoredErrors: result.ignoredErrors,
     reconnects: result.reconnects,
-    foreignCpuShare: foreignShare(before.machine, after.machine, known),
+    foreignCpuShare: usage === null ? null : rounded(usage.foreignShare, 4),
   };
 }
 
 async function settle({ lab }: RoundsContext, key: CellKey): Promise<void> {
   if (WORKLOADS[key.workload].writes) await lab.waitReplicated(CATCH_UP_DEADLINE_MS);
-}
-
-/** Share of the machine that neither the bench's processes nor idleness account for. */
-function foreignShare(
-  before: ReturnType<typeof machineUsage>,
-  after: ReturnType<typeof machineUsage>,
-  knownUs: number,
-): number | null {
-  if (before === null || after === null) return null;
-  const busyUs = after.busyUs - before.busyUs;
-  const totalUs = after.totalUs - before.totalUs;
-  return totalUs === 0 ? null : round(Math.max(0, busyUs - knownUs) / totalUs, 4);
 }
 
 function portOf(target: Target, key: CellKey): number {
@@ -121,6 +110,6 @@ function progressLine(key: CellKey, index: number, target: Target, round: Round)
   return `${where}: ${round.qps.toFixed(0)} QPS, p99 ${round.p99Ms} ms`;
 }
 
-function round(value: number, digits: number): number {
+function rounded(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }

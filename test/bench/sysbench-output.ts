@@ -36,7 +36,7 @@ export function parseSysbench(text: string): SysbenchFigures {
 export function fatalOf(text: string): string | null {
   const lines = text.split('\n').filter((line) => line.includes('FATAL:'));
   // "mysql_stmt_execute() returned error 2013 (…)" says more than "thread_run function failed".
-  const line = lines.find((each) => each.includes('error')) ?? lines[0];
+  const line = lines.find((each) => /error \d+/.test(each)) ?? lines[0];
   return line === undefined ? null : line.replace(/^.*?FATAL:\s*/, '').slice(0, 200);
 }
 

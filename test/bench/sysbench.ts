@@ -44,7 +44,9 @@ export interface Sysbench {
 /** What {@link Sysbench.run} is told beside the load. */
 export interface SysbenchRunOptions {
   readonly signal: AbortSignal;
-  /** Called now and then with sysbench's process id while it runs. */
+  /** Called with sysbench's process id when all its clients have connected and the load begins. */
+  readonly onLoad?: (pid: number) => void;
+  /** Called now and then with that id while it runs. */
   readonly onPoll?: (pid: number) => void;
 }
 
@@ -57,6 +59,8 @@ const SYSBENCH: ProgramRequest = {
 
 const TABLES = ['--tables=4', '--table-size=10000'];
 const PREPARE_DEADLINE_MS = 120_000;
+/** What sysbench prints when every thread has connected. */
+const LOAD_BEGINS = 'Threads started!';
 /** To connect 128 clients, and for the last transactions to end. */
 const RUN_MARGIN_MS = 30_000;
 
@@ -90,6 +94,9 @@ export async function findSysbench(
       const done = await runToEnd(invoke(load.workload, load.port, args), {
         ...options,
         deadlineMs: load.seconds * 1000 + RUN_MARGIN_MS,
+        onLine: (line, pid) => {
+          if (line.startsWith(LOAD_BEGINS)) options.onLoad?.(pid);
+        },
       });
       const failure = failureOf(done);
       if (failure !== null) return { t: 'failed', reason: failure };

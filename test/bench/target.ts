@@ -17,6 +17,8 @@ export interface Target {
   readonly pid: number | null;
   /** How its process ended, in words; null while it runs. */
   ended(): string | null;
+  /** The last lines that it wrote; empty when it says nothing. */
+  logTail(): Promise<string>;
   stop(): Promise<void>;
 }
 

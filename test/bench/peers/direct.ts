@@ -10,6 +10,7 @@ export function startDirect({ lab }: TargetContext): Promise<Target> {
     writePort: lab.primary.port,
     pid: null,
     ended: () => null,
+    logTail: () => Promise.resolve(''),
     stop: () => Promise.resolve(),
   });
 }

@@ -28,5 +28,14 @@ export async function launchProxy(command: Command, plan: ProxyPlan): Promise<Ta
     await stop();
     throw error;
   });
-  return { name, version, readPort, writePort, pid: child.pid, ended: () => child.ended(), stop };
+  return {
+    name,
+    version,
+    readPort,
+    writePort,
+    stop,
+    pid: child.pid,
+    ended: () => child.ended(),
+    logTail: () => child.logTail(),
+  };
 }
