@@ -63,6 +63,11 @@ export class SocketStream implements ByteStream {
     if (first) this.socket.on('data', (chunk: Buffer) => this.sink?.onBytes(chunk));
   }
 
+  /** Bytes that were read past the socket's own `data` events (see `dialPlain`). */
+  deliver(chunk: Buffer): void {
+    this.sink?.onBytes(chunk);
+  }
+
   write(bytes: Buffer): boolean {
     return this.socket.write(bytes);
   }

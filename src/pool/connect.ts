@@ -1,7 +1,7 @@
 import { backendThreadId } from '../lib/ids.ts';
 import { LagwiseError } from '../lib/errors.ts';
 import { SocketStream } from '../net/byte-stream.ts';
-import { dial } from '../net/dial.ts';
+import { dial, dialPlain } from '../net/dial.ts';
 import { PacketChannel } from '../net/packet-channel.ts';
 import { dialTls, type ServerTlsMode } from '../net/tls.ts';
 import type { ServerView } from '../topology/snapshot.ts';
@@ -42,10 +42,11 @@ export async function connectBackend(
   options: ConnectOptions,
 ): Promise<Connected> {
   const started = performance.now();
-  const socket = await dial(server.host, server.port, options.timeoutMs);
+  const target = { host: server.host, port: server.port, deadlineMs: options.timeoutMs };
+  const stream = await (options.tls.mode === 'off' ? dialPlain(target) : dial(target));
   const left = Math.max(1, options.timeoutMs - (performance.now() - started));
   const channel = new PacketChannel(
-    new SocketStream(socket),
+    stream,
     {
       network: 'backend-network',
       protocol: 'backend-protocol',
