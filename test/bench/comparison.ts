@@ -15,6 +15,8 @@ const HEADER = [
   'CPU/query',
 ];
 
+const SHOWN_LEFT_OUT = 6;
+
 /** What two runs have in common, cell by cell, in Markdown. */
 export function comparison(before: BenchResult, after: BenchResult): string {
   const old = new Map(before.cells.map((cell) => [nameOf(cell), cell]));
@@ -75,7 +77,9 @@ function nameOf(cell: Cell): string {
 function leftOut(cells: readonly Cell[], others: readonly Cell[], when: string): string[] {
   const known = new Set(others.map(nameOf));
   const names = cells.map(nameOf).filter((name) => !known.has(name));
-  return names.length === 0 ? [] : [`Only ${when}: ${names.join('; ')}`];
+  if (names.length === 0) return [];
+  const more = names.length > SHOWN_LEFT_OUT ? ` and ${names.length - SHOWN_LEFT_OUT} more` : '';
+  return [`Only ${when}: ${names.slice(0, SHOWN_LEFT_OUT).join('; ')}${more}`];
 }
 
 function machineWarning(before: BenchResult, after: BenchResult): string[] {

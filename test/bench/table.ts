@@ -3,8 +3,8 @@ export function table(header: readonly string[], rows: readonly (readonly string
   const widths = header.map((title, column) =>
     Math.max(3, title.length, ...rows.map((row) => (row[column] ?? '').length)),
   );
-  const isName = header.map((_, column) =>
-    rows.every((row) => !/^[\d.+−–-]/.test(row[column] ?? '')),
+  const isName = header.map(
+    (_, column) => !rows.some((row) => /^[\d.+−–-]/.test(row[column] ?? '')),
   );
   const line = (cells: readonly string[]) => {
     const padded = widths.map((width, column) => {
