@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Demo, runDemo } from '../demo/run-demo.ts';
 import { Screen } from '../demo/screen.ts';
 import { summaryText } from '../demo/summary-text.ts';
+import { LagwiseError } from '../lib/errors.ts';
 import type { Flavor } from '../topology/snapshot.ts';
 
 interface DemoCommandOptions {
@@ -41,12 +42,19 @@ async function demo(options: DemoCommandOptions): Promise<void> {
   try {
     await runAndStay(options, interrupted.signal);
   } catch (thrown) {
-    if (!interrupted.signal.aborted) throw thrown;
+    if (!interrupted.signal.aborted) return fail(thrown);
     // A lab that is still being started would keep the process alive; its watchdog ends it.
     process.exit(INTERRUPTED);
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
+}
+
+/** Says what went wrong; anything but an error of ours is a defect and deserves its stack. */
+function fail(thrown: unknown): void {
+  if (!(thrown instanceof LagwiseError)) throw thrown;
+  process.stderr.write(`${thrown.message}\n`);
+  process.exitCode = 1;
 }
 
 async function runAndStay(options: DemoCommandOptions, stop: AbortSignal): Promise<void> {

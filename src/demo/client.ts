@@ -12,7 +12,7 @@ export interface Endpoint {
 }
 
 /** Told of every error that a client meets. */
-export type OnError = (doing: Doing, verdict: Verdict) => void;
+export type OnError = (doing: Doing, verdict: Verdict, thrown: unknown) => void;
 
 /** Values of placeholders. */
 export type Values = readonly (string | number)[];
@@ -86,7 +86,7 @@ export class DemoClient {
       const verdict = judgeError(thrown, doing);
       if (verdict.reconnect) this.#drop();
       // Errors of sessions that are being ended are of the demo's own making.
-      if (!this.#stop.aborted) this.#onError(doing, verdict);
+      if (!this.#stop.aborted) this.#onError(doing, verdict, thrown);
       return verdict;
     }
   }
@@ -104,7 +104,7 @@ export class DemoClient {
       return connection;
     } catch (thrown) {
       const verdict = judgeError(thrown, 'connect');
-      if (!this.#stop.aborted) this.#onError('connect', verdict);
+      if (!this.#stop.aborted) this.#onError('connect', verdict, thrown);
       await sleep(RECONNECT_PAUSE_MS);
       return verdict;
     }

@@ -37,6 +37,7 @@ const STEADY_MS = 18_000;
 const AFTER_PROMOTION_MS = 1_000;
 const REJOINED_MS = 1_500;
 const REFRESH_MS = 500;
+const FIRST_WRITE_DEADLINE_MS = 10_000;
 const WRITES_AGAIN_DEADLINE_MS = 30_000;
 const POLL_MS = 20;
 
@@ -97,9 +98,12 @@ async function runWorkload(stage: Stage): Promise<DemoSummary> {
   const display = showProgress(stage, { workload, ledger, startedMs });
   let facts: FailoverFacts;
   try {
+    const first = () => ledger.count('acknowledged') > 0;
+    await writes({ when: first, deadlineMs: FIRST_WRITE_DEADLINE_MS, workload, stop });
     await sleep(STEADY_MS, undefined, { signal: stop });
     facts = await failover({ lab, proxy, ledger, screen });
-    await writesAgain(ledger, stop);
+    const again = () => ledger.writesAgain;
+    await writes({ when: again, deadlineMs: WRITES_AGAIN_DEADLINE_MS, workload, stop });
     await sleep(AFTER_PROMOTION_MS, undefined, { signal: stop });
     await lab.start(facts.killed);
     await sleep(REJOINED_MS, undefined, { signal: stop });
@@ -111,16 +115,23 @@ async function runWorkload(stage: Stage): Promise<DemoSummary> {
   return summarizeRun({ lab, proxy, ledger, workload, facts, workloadMs });
 }
 
-async function writesAgain(ledger: Ledger, stop: AbortSignal): Promise<void> {
-  const deadlineMs = performance.now() + WRITES_AGAIN_DEADLINE_MS;
-  while (!ledger.writesAgain) {
-    if (performance.now() > deadlineMs) {
+/** Waits for a write to be acknowledged; without one a run would end with sums of nothing. */
+async function writes(wanted: {
+  readonly when: () => boolean;
+  readonly deadlineMs: number;
+  readonly workload: Workload;
+  readonly stop: AbortSignal;
+}): Promise<void> {
+  const startedMs = performance.now();
+  while (!wanted.when()) {
+    if (performance.now() - startedMs > wanted.deadlineMs) {
+      const why = wanted.workload.tally.lastError ?? 'none, they wait';
       throw new LagwiseError(
         'lab',
-        `No write was acknowledged within ${WRITES_AGAIN_DEADLINE_MS} ms after the promotion`,
+        `No write was acknowledged within ${wanted.deadlineMs} ms; the clients' last error: ${why}`,
       );
     }
-    await sleep(POLL_MS, undefined, { signal: stop });
+    await sleep(POLL_MS, undefined, { signal: wanted.stop });
   }
 }
 

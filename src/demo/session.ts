@@ -10,6 +10,8 @@ export interface Tally {
   wrongAnswers: number;
   /** By `doing/kind`: `write/outcome-unknown`. */
   readonly errors: Record<string, number>;
+  /** The words of the last error that a client met, for people; null when there was none. */
+  lastError: string | null;
 }
 
 /** What one session of the workload works with. */

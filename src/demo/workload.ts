@@ -1,5 +1,6 @@
 import type { Doing, Verdict } from './client-error.ts';
 import { DemoClient, type Endpoint } from './client.ts';
+import { messageOf } from '../lib/errors.ts';
 import type { Ledger } from './ledger.ts';
 import { runReader } from './reader.ts';
 import type { SessionParts, Tally } from './session.ts';
@@ -19,9 +20,10 @@ export interface Workload {
 
 /** Starts all sessions against one endpoint. */
 export function startWorkload(endpoint: Endpoint, ledger: Ledger): Workload {
-  const tally: Tally = { staleOwnReads: 0, wrongAnswers: 0, errors: {} };
+  const tally: Tally = { staleOwnReads: 0, wrongAnswers: 0, errors: {}, lastError: null };
   const stopping = new AbortController();
-  const onError = (doing: Doing, { kind }: Verdict) => {
+  const onError = (doing: Doing, { kind }: Verdict, thrown: unknown) => {
+    tally.lastError = messageOf(thrown);
     const key = `${doing}/${kind}`;
     tally.errors[key] = (tally.errors[key] ?? 0) + 1;
   };

@@ -28,7 +28,12 @@ const KEPT: DemoFacts = {
   gaps: { timeWithoutWritesMs: 640.4, afterPromotionMs: 120.2 },
   rowsAcknowledgedBeforeKill: 700,
   balanceDrift: 0,
-  tally: { staleOwnReads: 0, wrongAnswers: 0, errors: { 'write/outcome-unknown': 2 } },
+  tally: {
+    staleOwnReads: 0,
+    wrongAnswers: 0,
+    errors: { 'write/outcome-unknown': 2 },
+    lastError: null,
+  },
   proxy: { db1: counts(100, 700), db2: counts(400, 200), db3: counts(500, 0) },
   proxyBeforeKill: { db1: counts(100, 700), db2: counts(450, 0), db3: counts(450, 0) },
   evidence: {},
