@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { type AdminServer, startAdminServer } from './admin/http-server.ts';
 import type { Config } from './config/schema.ts';
-import { clientSecureContext } from './net/tls.ts';
+import { ClientTls } from './net/client-tls.ts';
 import { Monitor } from './monitor/monitor.ts';
 import { TopologyService } from './monitor/topology-service.ts';
 import { BackendPool } from './pool/pool.ts';
@@ -80,7 +80,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     credentials: new Credentials(config.users),
     limiter: new LoginLimiter(config.auth),
     classifier: new Classifier(),
-    tls: await clientSecureContext(config.listen.tls),
+    tls: await ClientTls.create(config.listen.tls, config.listen.loginTimeoutMs),
     rsaKeys: await makeRsaKeys(),
     random: options.random ?? Math.random,
   };

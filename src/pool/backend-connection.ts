@@ -19,6 +19,7 @@ export interface BackendParts {
   readonly flavor: Flavor;
   readonly threadId: BackendThreadId;
   readonly status: number;
+  readonly sqlMode: string;
   readonly load: ServerLoad;
   readonly statements: ServerStatements;
 }
@@ -37,6 +38,8 @@ export class BackendConnection implements ByteSink {
   readonly threadId: BackendThreadId;
   /** Status flags after login. */
   readonly initialStatus: number;
+  /** sql_mode after login, empty where it is not known. */
+  readonly sqlMode: string;
   readonly load: ServerLoad;
   readonly statements: ServerStatements;
   /** Version of the session state that this connection was brought to. */
@@ -57,6 +60,7 @@ export class BackendConnection implements ByteSink {
     this.flavor = parts.flavor;
     this.threadId = parts.threadId;
     this.initialStatus = parts.status;
+    this.sqlMode = parts.sqlMode;
     this.load = parts.load;
     this.statements = parts.statements;
     this.load.connections += 1;

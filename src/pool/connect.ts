@@ -3,7 +3,7 @@ import { LagwiseError } from '../lib/errors.ts';
 import { SocketStream } from '../net/byte-stream.ts';
 import { dial, dialPlain } from '../net/dial.ts';
 import { PacketChannel } from '../net/packet-channel.ts';
-import { dialTls, type ServerTlsMode } from '../net/tls.ts';
+import { dialTls, type ServerTlsMode } from '../net/server-tls.ts';
 import type { ServerView } from '../topology/snapshot.ts';
 import { CAP, has, union } from '../wire/capability.ts';
 import { decodeErr, ERR } from '../wire/packets/err.ts';
@@ -11,6 +11,7 @@ import { decodeHandshakeV10, type HandshakeV10, isMariaDb } from '../wire/packet
 import { encodeHandshakeResponse } from '../wire/packets/handshake-response.ts';
 import { decodeOk } from '../wire/packets/ok.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
+import { decodeSessionState } from '../wire/packets/session-state.ts';
 import { encodeSslRequest } from '../wire/packets/ssl-request.ts';
 import { answerChallenges, firstAnswer } from './backend-auth.ts';
 import { missingCaps, wantedCaps } from './backend-caps.ts';
@@ -99,7 +100,7 @@ async function login(
     secured,
   });
   const ok = decodeOk(okPayload, caps);
-  await turnTrackersOn(channel, server, caps, greeting);
+  const sqlMode = await turnTrackersOn(channel, server, caps, greeting);
   return {
     server,
     stream: channel.stream,
@@ -107,6 +108,7 @@ async function login(
     flavor: flavorOf(greeting),
     threadId: backendThreadId(greeting.threadId),
     status: ok.status,
+    sqlMode,
   };
 }
 
@@ -166,25 +168,32 @@ async function upgrade(
   return true;
 }
 
-/** Asks for the trackers that this proxy reads; old servers without them are left as they are. */
+/**
+ * Asks for the trackers that this proxy reads; old servers without them are left as they are.
+ * Returns the session's sql_mode, empty where it is not known.
+ */
 async function turnTrackersOn(
   channel: PacketChannel,
   server: ServerView,
   caps: number,
   greeting: HandshakeV10,
-): Promise<void> {
-  if (!has(caps, CAP.SESSION_TRACK)) return;
+): Promise<string> {
+  if (!has(caps, CAP.SESSION_TRACK)) return '';
   channel.send(encodeQuery(TRACKER_STATEMENTS[flavorOf(greeting)], caps));
   const { payload } = await channel.read();
   if (payload[0] === ERR) {
     const refused = decodeErr(payload);
     // ER_MUST_CHANGE_PASSWORD: in that sandbox only the client's ALTER USER is allowed.
-    if (refused.code === 1820) return;
+    if (refused.code === 1820) return '';
     throw new LagwiseError(
       'backend-protocol',
       `Server ${server.id} (${greeting.serverVersion}) refused session tracking: ${refused.message}`,
     );
   }
+  const { sessionState } = decodeOk(payload, caps);
+  const entries = sessionState === null ? [] : decodeSessionState(sessionState);
+  const mode = entries.find((entry) => entry.t === 'system-variable' && entry.name === 'sql_mode');
+  return mode?.t === 'system-variable' ? mode.value : '';
 }
 
 const flavorOf = (greeting: HandshakeV10) => (isMariaDb(greeting) ? 'mariadb' : 'mysql');

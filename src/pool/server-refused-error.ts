@@ -8,6 +8,8 @@ const ACCOUNT_ERRORS: ReadonlySet<number> = new Set([
 
 /** A server answered a login with an error of its own: the client is to see just that. */
 export class ServerRefusedError extends LagwiseError {
+  /** Id of the server, for people and comparisons. */
+  readonly server: string;
   readonly packet: ErrPacket;
 
   constructor(server: string, packet: ErrPacket) {
@@ -15,6 +17,7 @@ export class ServerRefusedError extends LagwiseError {
       ? 'backend-auth'
       : 'backend-connect';
     super(source, `Server ${server} refused the connection: ${packet.code} ${packet.message}`);
+    this.server = server;
     this.packet = packet;
   }
 

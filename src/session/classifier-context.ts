@@ -1,30 +1,34 @@
 import { versionNumber } from '../pool/backend-caps.ts';
 import type { ClassifyContext } from '../sql/classification.ts';
 import type { ServerView } from '../topology/snapshot.ts';
-import { isBackslashUnsafe } from '../wire/charset.ts';
+import { backslashUnsafeCharset, isBackslashUnsafe } from '../wire/charset.ts';
 import type { SessionState } from './session-state.ts';
 
-/** Charsets whose characters may end in the byte of a backslash or a quote. */
-const UNSAFE_CHARSETS: ReadonlySet<string> = new Set(['big5', 'cp932', 'gb18030', 'gbk', 'sjis']);
-
-/** How a session's statements are to be read, kept true as the session's state changes. */
+/** How a session's statements are to be read: always as the session's state is now. */
 export class ClassifierContext implements ClassifyContext {
-  noBackslashEscapes = false;
-  ansiQuotes = false;
-  backslashUnsafeCharset: boolean;
   readonly flavor: 'mysql' | 'mariadb';
   readonly serverVersion: number;
+  private readonly state: SessionState;
+  private readonly unsafeAtLogin: boolean;
 
-  constructor(server: ServerView, collationId: number) {
+  constructor(server: ServerView, collationId: number, state: SessionState) {
     this.flavor = server.flavor ?? 'mysql';
     this.serverVersion = server.version === null ? 0 : versionNumber(server.version);
-    this.backslashUnsafeCharset = isBackslashUnsafe(collationId);
+    this.unsafeAtLogin = isBackslashUnsafe(collationId);
+    this.state = state;
   }
 
-  follow(state: SessionState): void {
-    this.noBackslashEscapes = state.noBackslashEscapes;
-    this.ansiQuotes = state.ansiQuotes;
-    const charset = state.variables.get('character_set_client');
-    if (charset !== undefined) this.backslashUnsafeCharset = UNSAFE_CHARSETS.has(charset);
+  get noBackslashEscapes(): boolean {
+    return this.state.noBackslashEscapes;
+  }
+
+  get ansiQuotes(): boolean {
+    return this.state.ansiQuotes;
+  }
+
+  get backslashUnsafeCharset(): boolean {
+    const { clientCharset } = this.state;
+    if (clientCharset === null) return this.unsafeAtLogin;
+    return backslashUnsafeCharset(clientCharset) !== null;
   }
 }

@@ -50,3 +50,10 @@ const ENDINGS_TO_WARN: ReadonlySet<EndReason> = new Set([
 /** How loudly the end of a client connection is logged. */
 export const endLevel = (reason: EndReason): 'warn' | 'info' =>
   ENDINGS_TO_WARN.has(reason) ? 'warn' : 'info';
+
+/** Commands without an answer, not even an error. */
+export const UNANSWERED: ReadonlySet<number> = new Set([
+  COM.QUIT,
+  COM.STMT_CLOSE,
+  COM.STMT_SEND_LONG_DATA,
+]);

@@ -9,16 +9,26 @@ import { COM } from '../wire/command.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
 import { encodeErr, type ErrPacket } from '../wire/packets/err.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
-import type { ClassifierContext } from './classifier-context.ts';
-import { endLevel, errorPacket, UNKNOWN_COMMAND, unknownStatement } from './client-errors.ts';
+import {
+  endLevel,
+  errorPacket,
+  UNANSWERED,
+  UNKNOWN_COMMAND,
+  unknownStatement,
+} from './client-errors.ts';
 import { ClientInput, type CommandHandler } from './client-input.ts';
 import type { Command } from './command.ts';
 import { type CommandPlanner, PLAN, type Plan } from './command-planner.ts';
 import type { CommandRunner, RunnerOwner } from './command-runner.ts';
-import { killBackend, killConnection } from './kill.ts';
+import { killAbandoned, killBackend, killConnection } from './kill.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { startReplication } from './replication-stream.ts';
-import { closeStatement, connectionIdResult, resetConnection } from './session-commands.ts';
+import {
+  closeStatement,
+  connectionIdResult,
+  describeSession,
+  resetConnection,
+} from './session-commands.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { buildParts, type LoggedIn } from './session-parts.ts';
 import type { Killer, RegisteredSession, SessionInfo } from './session-registry.ts';
@@ -47,13 +57,14 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   readonly input: ClientInput;
   private readonly deps: SessionDeps;
   private readonly logger: Logger;
-  private readonly clientAddr: string;
+  readonly clientAddr: string;
   private readonly planner: CommandPlanner;
-  private readonly context: ClassifierContext;
   private readonly onChangeUser: OnChangeUser;
   private readonly gone = new AbortController();
   private phase: SessionPhase = 'running';
   private draining = false;
+  /** The command is done as soon as the server has taken its bytes. */
+  private doneOnDrain = false;
   private lastActiveMs = performance.now();
 
   constructor(
@@ -74,7 +85,6 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.command = parts.command;
     this.state = parts.state;
     this.prepared = parts.prepared;
-    this.context = parts.context;
     this.planner = parts.planner;
     this.runner = parts.runner;
   }
@@ -104,12 +114,16 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   onLongCommand(head: Buffer): void {
     this.begin(head);
+    const lost = this.runner.pendingError;
     try {
+      // It cannot be refused before its end has come, and must not run outside its transaction.
+      if (lost !== null) throw lost;
       const plan = this.planner.planLong(this.command);
       if (plan === PLAN.SEND) this.runner.run();
-      else this.end('client-protocol', new LagwiseError('limit', 'This command is too long'));
+      else if (plan === PLAN.LONG_DATA) this.sendLongData(true);
+      else throw new LagwiseError('limit', 'This command is too long');
     } catch (error) {
-      this.end('client-protocol', error);
+      this.end(error instanceof LagwiseError ? error.source : 'client-protocol', error);
     }
   }
 
@@ -123,7 +137,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   /** A transaction that was lost while nobody asked is told of by the next command. */
   private pendingFailure(): boolean {
     const error = this.runner.pendingError;
-    if (error === null || this.command.com === COM.QUIT) return false;
+    if (error === null || UNANSWERED.has(this.command.com)) return false;
     this.runner.pendingError = null;
     this.commandFailed(error);
     return true;
@@ -135,10 +149,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         this.runner.run();
         return;
       case PLAN.LONG_DATA:
-        this.runner.sendLongData().then(
-          () => this.commandDone(),
-          (error: unknown) => this.end('backend-network', error),
-        );
+        this.sendLongData(false);
         return;
       case PLAN.CLOSE_STATEMENT:
         closeStatement(this);
@@ -175,6 +186,23 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     }
   }
 
+  /** COM_STMT_SEND_LONG_DATA, which has no answer, or the head of one that is streamed. */
+  private sendLongData(isHead: boolean): void {
+    this.runner.sendLongData().then(
+      ({ connection, flushed }) => {
+        if (isHead) {
+          this.runner.exchange.passThrough(connection);
+          this.input.streamLong(this.command.bytes);
+        } else if (flushed) {
+          this.commandDone();
+        } else {
+          this.doneOnDrain = true;
+        }
+      },
+      (error: unknown) => this.end('backend-network', error),
+    );
+  }
+
   /** Answers OK, nothing (the promise's matter), or the error. */
   private answerBy(work: Promise<'ok' | 'no-answer'>): void {
     work.then(
@@ -186,8 +214,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   }
 
   private sendOk(): void {
-    const options = { caps: this.identity.caps };
-    this.stream.write(encodeOk({ status: this.state.status }, this.command.replySeq, options));
+    const { status } = this.state;
+    this.stream.write(encodeOk({ status }, this.command.replySeq, { caps: this.identity.caps }));
     this.commandDone();
   }
 
@@ -199,6 +227,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   commandDone(): void {
     if (this.phase === 'closed') return;
     this.command.end();
+    this.doneOnDrain = false;
     this.phase = 'idle';
     if (this.draining && !this.state.inTransaction) this.end('shutdown', null);
     else this.input.ready();
@@ -230,17 +259,20 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   }
 
   serverDrained(): void {
-    this.input.resume();
-  }
-
-  stateChanged(): void {
-    this.context.follow(this.state);
+    if (this.doneOnDrain) this.commandDone();
+    else this.input.resume();
   }
 
   onPart(part: Buffer, last: boolean): boolean {
     this.deps.metrics.traffic.clientInBytes += part.length;
     if (last) this.command.replySeq = this.input.seqAfterParts;
-    return this.runner.exchange.sendMore(part);
+    const flushed = this.runner.exchange.sendMore(part);
+    if (last && this.command.com === COM.STMT_SEND_LONG_DATA) {
+      this.runner.exchange.abandon();
+      if (flushed) this.commandDone();
+      else this.doneOnDrain = true;
+    }
+    return flushed;
   }
 
   onRaw(chunk: Buffer): void {
@@ -255,23 +287,13 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   onClientClose(error: Error | null): void {
     if (this.phase === 'closed') return;
     const source: EndReason = error === null ? 'closed' : 'client-network';
-    this.killRunning();
+    killAbandoned(this.deps, this, this.logger);
     this.end(source, error);
   }
 
   onClientMalformed(why: string): void {
     const error = new LagwiseError('client-protocol', `Malformed packet: ${why}`);
     this.end('client-protocol', error);
-  }
-
-  /** Nobody waits for what runs: it would hold locks and a server's thread for nothing. */
-  private killRunning(): void {
-    const running = this.runner.exchange.current;
-    if (running === null) return;
-    const { server, threadId } = running;
-    this.deps.pool.kill(server, this.identity, 'QUERY', threadId).catch((error: unknown) => {
-      this.logger.debug({ err: error, server: server.id }, 'Could not kill an abandoned statement');
-    });
   }
 
   onTopology(): void {
@@ -293,19 +315,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   }
 
   info(nowMs: number): SessionInfo {
-    const { backends } = this.runner;
-    return {
-      id: this.id,
-      user: this.user,
-      clientAddr: this.clientAddr,
-      phase: this.phase,
-      schema: this.state.schema,
-      primary: backends.primaryConnection?.server.id ?? null,
-      replica: backends.replicaConnection?.server.id ?? null,
-      inTransaction: this.state.inTransaction,
-      pins: this.state.pins,
-      idleMs: this.phase === 'idle' ? Math.round(nowMs - this.lastActiveMs) : 0,
-    };
+    const idleMs = this.phase === 'idle' ? Math.round(nowMs - this.lastActiveMs) : 0;
+    return describeSession(this, { phase: this.phase, idleMs });
   }
 
   /** Ends without touching the client's stream: another login goes on with it. */

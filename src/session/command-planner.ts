@@ -6,7 +6,7 @@ import { queryTextOffset } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
-import { LAST_PREPARED, MAX_STATEMENTS, type PreparedStatements } from './prepared-statements.ts';
+import { LAST_PREPARED, type PreparedStatements } from './prepared-statements.ts';
 import type { SessionState } from './session-state.ts';
 
 /** What is to be done with a command. */
@@ -132,7 +132,8 @@ export class CommandPlanner {
       case COM.STMT_EXECUTE:
       case COM.STMT_SEND_LONG_DATA: {
         const plan = this.plan(command);
-        if (plan === PLAN.SEND && command.statement?.boundTo === null) command.target = 'primary';
+        // Its parameter types pass unread: on the primary it needs none that were told elsewhere.
+        if (plan === PLAN.SEND && command.target === 'replica') command.target = 'primary';
         return plan;
       }
       default:
@@ -158,11 +159,9 @@ export class CommandPlanner {
   }
 
   private planPrepare(command: Command): Plan {
-    if (this.prepared.size >= MAX_STATEMENTS) {
-      throw new LagwiseError(
-        'limit',
-        `This session has ${MAX_STATEMENTS} prepared statements: close those that are not used`,
-      );
+    const whyFull = this.prepared.whyFull(command.bytes.length);
+    if (whyFull !== null) {
+      throw new LagwiseError('limit', `${whyFull}: close those that are not used`);
     }
     const { bytes } = command;
     const found = this.classifier.classify(bytes, BODY_AT, bytes.length, this.context);
@@ -183,7 +182,7 @@ export class CommandPlanner {
     command.cls = statement.cls;
     command.effects = command.com === COM.STMT_EXECUTE ? statement.effects : 0;
     this.setRoute(command);
-    if (command.com === COM.STMT_FETCH && statement.boundTo === null) return PLAN.STATEMENT_LOST;
+    if (command.com === COM.STMT_FETCH && statement.cursorOn === null) return PLAN.STATEMENT_LOST;
     return PLAN.SEND;
   }
 

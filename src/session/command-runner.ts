@@ -1,11 +1,12 @@
 import { LagwiseError } from '../lib/errors.ts';
 import type { BackendConnection } from '../pool/backend-connection.ts';
+import type { Lease } from '../pool/pool.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import { EFFECT } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
+import { decodeErr } from '../wire/packets/err.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
-import { STATUS } from '../wire/status.ts';
 import type { Command } from './command.ts';
 import type { Exchange, ExchangeOwner } from './exchange.ts';
 import { lossError } from './loss.ts';
@@ -15,6 +16,7 @@ import { verdictOnError } from './retry-policy.ts';
 import type { SessionBackends } from './session-backends.ts';
 import { SessionBinding } from './session-binding.ts';
 import type { SessionDeps } from './session-deps.ts';
+import { StatementPreparer } from './statement-preparer.ts';
 import { PINNING_EFFECTS, type SessionState } from './session-state.ts';
 
 /** What a {@link CommandRunner} asks of its session. */
@@ -30,10 +32,11 @@ export interface RunnerOwner {
   /** A long command has a server: its bytes may come. */
   longCommandPlaced(): void;
   serverDrained(): void;
-  /** System variables changed: what the classifier must know may have too. */
-  stateChanged(): void;
 }
 
+/** Of COM_SET_OPTION: where the option stands, and the one that turns several statements on. */
+const OPTION_AT = 5;
+const MULTI_STATEMENTS_ON = 0;
 /** Their statements may have committed what was open before them. */
 const COMMITTING = EFFECT.ENDS_TRANSACTION | EFFECT.IMPLICIT_COMMIT | EFFECT.OPAQUE;
 
@@ -51,10 +54,12 @@ export class CommandRunner implements ExchangeOwner {
   private readonly deps: SessionDeps;
   private readonly command: Command;
   private readonly state: SessionState;
-  private readonly prepared: PreparedStatements;
+  private readonly preparer: StatementPreparer;
   /** Where the command before ran. */
   private last: BackendConnection | null = null;
   private collationUnknown = false;
+  /** A write that the primary refused as read-only: it waits for what the next probe says. */
+  private refusal: ServerRefusedError | null = null;
 
   constructor(options: {
     owner: RunnerOwner;
@@ -69,71 +74,63 @@ export class CommandRunner implements ExchangeOwner {
     this.deps = options.deps;
     this.command = options.command;
     this.state = options.state;
-    this.prepared = options.prepared;
     this.binding = new SessionBinding(options.state);
     this.exchange = options.makeExchange(this);
     this.backends = options.makeBackends(this.exchange);
+    this.preparer = new StatementPreparer(options.command, options.prepared, this.backends);
+  }
+
+  /** Takes over the connection that the login was proved on. */
+  adopt(lease: Lease, role: 'primary' | 'replica'): void {
+    this.backends.adopt(lease, role);
+    this.last = lease.connection;
   }
 
   /** Runs the planned command. Without a promise where a connection is ready. */
   run(): void {
     const bound = this.boundConnection();
     const connection = bound ?? this.backends.ready(this.command);
-    if (connection === null || this.needsPreparing(connection)) this.runLater(bound);
+    if (connection === null || this.preparer.isNeededOn(connection)) this.runLater(bound);
     else this.send(connection);
   }
 
   /** The connection on which this command must run, null where any of its target will do. */
   private boundConnection(): BackendConnection | null {
     const { command } = this;
-    const boundTo = command.statement?.boundTo ?? null;
+    const boundTo = command.statement?.boundFor(command.com) ?? null;
     if (boundTo !== null) return boundTo;
     if (command.target !== 'same') return null;
     if (this.binding.transactionOn !== null) return this.binding.transactionOn;
-    if (command.reason === 'same-server' && this.last !== null) return this.last;
+    const last = this.last?.isClosed === false ? this.last : null;
+    if (command.reason === 'same-server' && last !== null) return last;
     command.target = 'primary';
     if (command.reason === 'pinned') return this.binding.pinnedTo;
     // A session that only reads goes on while there is no primary; what it sets is carried over.
     const leaderless = this.deps.topology.current().primary === null;
-    return leaderless && (command.effects & PINNING_EFFECTS) === 0 ? this.last : null;
-  }
-
-  private needsPreparing(connection: BackendConnection): boolean {
-    const { statement, com } = this.command;
-    return statement !== null && com !== COM.STMT_PREPARE && statement.on(connection) === undefined;
+    return leaderless && (command.effects & PINNING_EFFECTS) === 0 ? last : null;
   }
 
   /** The way off the hot path: a connection must be opened or brought to the session's state. */
   private runLater(bound: BackendConnection | null): void {
-    this.prepareAndSend(bound).catch((error: unknown) => this.owner.commandFailed(error));
+    this.prepareAndSend(bound).catch((error: unknown) => {
+      // A transaction that was lost on the way is what the client must know.
+      const { pendingError } = this;
+      this.pendingError = null;
+      this.owner.commandFailed(pendingError ?? error);
+    });
   }
 
   private async prepareAndSend(bound: BackendConnection | null): Promise<void> {
+    const { refusal } = this;
+    this.refusal = null;
+    if (refusal !== null) await this.backends.awaitDemotion(refusal);
     for (;;) {
       const connection = bound ?? (await this.backends.obtain(this.command));
-      if (!this.needsPreparing(connection) || (await this.prepareOn(connection))) {
+      if (!this.preparer.isNeededOn(connection) || (await this.preparer.prepareOn(connection))) {
         this.send(connection);
         return;
       }
     }
-  }
-
-  /** Prepares the command's statement on another connection. False: try another server. */
-  private async prepareOn(connection: BackendConnection): Promise<boolean> {
-    const { statement } = this.command;
-    if (statement === null) return true;
-    const [done] = await this.backends.swallow(connection, statement.packet, [REPLY.PREPARE]);
-    if (done === undefined) throw new LagwiseError('internal', 'PREPARE had no reply');
-    if (done.error === null) {
-      statement.preparedOn(connection, done.statementId);
-      return true;
-    }
-    if (connection !== this.backends.replicaConnection) {
-      throw new ServerRefusedError(connection.server.id, done.error);
-    }
-    // The replica may not know the table yet: the primary does, or has the error to show.
-    this.command.target = 'primary';
-    return false;
   }
 
   private send(connection: BackendConnection): void {
@@ -147,17 +144,19 @@ export class CommandRunner implements ExchangeOwner {
     if (command.isLong) this.owner.longCommandPlaced();
   }
 
-  /** Long data has no reply: it goes to where its statement will run, which is bound by it. */
-  async sendLongData(): Promise<BackendConnection> {
+  /**
+   * Long data has no reply: it goes to where its statement would run now, which is bound by it.
+   * Resolves to the connection and whether it could take the bytes at once.
+   */
+  async sendLongData(): Promise<{ connection: BackendConnection; flushed: boolean }> {
     const { command } = this;
     let connection = this.boundConnection() ?? (await this.backends.obtain(command));
-    if (this.needsPreparing(connection) && !(await this.prepareOn(connection))) {
+    while (this.preparer.isNeededOn(connection) && !(await this.preparer.prepareOn(connection))) {
       connection = await this.backends.obtain(command);
-      if (this.needsPreparing(connection)) await this.prepareOn(connection);
     }
-    if (command.statement !== null) command.statement.boundTo = connection;
-    connection.stream.write(packetFor(command, connection));
-    return connection;
+    if (command.statement !== null) command.statement.longDataOn = connection;
+    const flushed = connection.stream.write(packetFor(command, connection));
+    return { connection, flushed };
   }
 
   onSessionState(connection: BackendConnection, sessionState: Buffer): void {
@@ -171,17 +170,18 @@ export class CommandRunner implements ExchangeOwner {
     const { com, effects } = this.command;
     const explained = (effects & PINNING_EFFECTS) !== 0 || com === COM.STMT_PREPARE;
     if (opaqueChange && !explained) this.state.pinOpaque();
-    this.owner.stateChanged();
   }
 
-  onErrorReply(connection: BackendConnection, errno: number): boolean {
+  onErrorReply(connection: BackendConnection, error: Buffer): boolean {
     const { command, deps } = this;
     const onReplica = connection === this.backends.replicaConnection;
-    const verdict = verdictOnError(command, errno, onReplica);
+    const verdict = verdictOnError(command, error, onReplica);
     if (verdict === 'pass') return false;
     if (verdict === 'demoted') {
       if (deps.config.failover.holdMs === 0) return false;
-      deps.topology.reportUnreachable(connection.server.id, 'It refused a write as read-only');
+      deps.topology.suspect();
+      this.refusal = new ServerRefusedError(connection.server.id, decodeErr(error));
+      command.attempts += 1;
     } else {
       if (verdict === 'read-only') {
         connection.statements.misroutes += 1;
@@ -242,7 +242,10 @@ export class CommandRunner implements ExchangeOwner {
     // SET ROLE and its kin: no tracker tells of them.
     if (command.cls === 'session' && (command.effects & EFFECT.OPAQUE) !== 0) state.pinOpaque();
     binding.noteReply(connection, facts.status);
-    if (command.statement !== null) this.concludeStatement(connection, facts.status, succeeded);
+    if (command.com === COM.SET_OPTION && succeeded) this.concludeSetOption(connection);
+    if (command.statement !== null) {
+      this.preparer.conclude(connection, { status: facts.status, succeeded });
+    }
     const onReplica = connection === this.backends.replicaConnection;
     if (!onReplica && binding.hasWritten(command)) this.backends.noteWrite(nowMs);
     const { durations } = this.deps.metrics.statements;
@@ -250,19 +253,12 @@ export class CommandRunner implements ExchangeOwner {
     took.observeUs((nowMs - command.startedAtMs) * 1000);
   }
 
-  private concludeStatement(connection: BackendConnection, status: number, ok: boolean): void {
-    const { statement, com } = this.command;
-    if (statement === null) return;
-    if (com === COM.STMT_PREPARE) {
-      if (ok) this.prepared.add(statement);
-      return;
-    }
-    const open =
-      com !== COM.STMT_RESET &&
-      status !== -1 &&
-      (status & STATUS.CURSOR_EXISTS) !== 0 &&
-      (status & STATUS.LAST_ROW_SENT) === 0;
-    statement.boundTo = open ? connection : null;
+  private concludeSetOption(connection: BackendConnection): void {
+    const isBehind = connection.stateVersion !== this.state.version;
+    this.state.setMultiStatements(
+      this.command.bytes.readUInt16LE(OPTION_AT) === MULTI_STATEMENTS_ON,
+    );
+    if (!isBehind) connection.stateVersion = this.state.version;
   }
 
   onExchangeLost(connection: BackendConnection, why: string): void {

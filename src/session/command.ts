@@ -78,7 +78,8 @@ export class Command {
       (this.effects & EFFECT.OPAQUE) === 0 &&
       !this.inTransaction &&
       !this.answered &&
-      !this.isLong
+      !this.isLong &&
+      this.attempts < MAX_ATTEMPTS
     );
   }
 

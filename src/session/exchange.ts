@@ -17,7 +17,7 @@ export interface ExchangeOwner {
    * The reply is an error, wholly in hand, and the client has had nothing: true to keep it from
    * the client because the command will be run elsewhere.
    */
-  onErrorReply(connection: BackendConnection, errno: number): boolean;
+  onErrorReply(connection: BackendConnection, error: Buffer): boolean;
   /** The server asks for a file. */
   onFileRequest(): void;
   /** The reply has ended and was sent on (or, after `onErrorReply` said so, dropped). */
@@ -66,6 +66,10 @@ export class Exchange implements BackendUser {
 
   /** Sends the command (or the head of a long one) and awaits its reply. */
   start(connection: BackendConnection, bytes: Buffer): void {
+    if (connection.isClosed) {
+      this.owner.onExchangeLost(connection, 'closed the connection');
+      return;
+    }
     this.connection = connection;
     connection.busy = true;
     connection.load.inFlight += 1;
@@ -134,8 +138,9 @@ export class Exchange implements BackendUser {
     for (;;) {
       const step = tracker.advance(chunk, from);
       if (tracker.statementIdAt !== -1) this.renameStatement(connection);
-      if (tracker.facts.errno !== 0 && !this.command.answered && tracker.ended) {
-        if (this.owner.onErrorReply(connection, tracker.facts.errno)) {
+      const { error } = tracker.facts;
+      if (error !== null && !this.command.answered && tracker.ended) {
+        if (this.owner.onErrorReply(connection, error)) {
           this.end(connection, true);
           return;
         }

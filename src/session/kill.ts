@@ -5,6 +5,7 @@ import type { CommandRunner } from './command-runner.ts';
 import type { Killer } from './session-registry.ts';
 import type { Identity } from '../pool/identity.ts';
 import type { ConnId } from '../lib/ids.ts';
+import type { Logger } from '../lib/logger.ts';
 
 /**
  * KILL with the proxy's own connection ids: what a client sees as its id is never a server's
@@ -53,5 +54,19 @@ export async function killBackend(
     code: 1095,
     sqlState: 'HY000',
     message: `You are not owner of thread ${target.id}`,
+  });
+}
+
+/** The client has left: nobody waits for what runs, and it would hold locks for nothing. */
+export function killAbandoned(
+  deps: SessionDeps,
+  session: { readonly identity: Identity; readonly runner: CommandRunner },
+  logger: Logger,
+): void {
+  const running = session.runner.exchange.current;
+  if (running === null) return;
+  const { server, threadId } = running;
+  deps.pool.kill(server, session.identity, 'QUERY', threadId).catch((error: unknown) => {
+    logger.debug({ err: error, server: server.id }, 'Could not kill an abandoned statement');
   });
 }

@@ -4,7 +4,6 @@ import { LagwiseError } from '../lib/errors.ts';
 import type { ConnId } from '../lib/ids.ts';
 import { SocketStream } from '../net/byte-stream.ts';
 import type { PacketChannel } from '../net/packet-channel.ts';
-import { acceptTls } from '../net/tls.ts';
 import { offeredCaps, versionNumber } from '../pool/backend-caps.ts';
 import type { Identity } from '../pool/identity.ts';
 import type { Lease } from '../pool/pool.ts';
@@ -119,11 +118,7 @@ async function readResponse(
   const first = await channel.read();
   if (isSslRequest(first.payload) && deps.tls !== null) {
     const socket = (channel.stream as SocketStream).release(channel.takeUnread());
-    const { tls, loginTimeoutMs } = deps.config.listen;
-    const secured = await acceptTls(socket, deps.tls, {
-      requireCertificate: tls.caFile !== null,
-      deadlineMs: loginTimeoutMs,
-    });
+    const secured = await deps.tls.accept(socket);
     channel.moveTo(new SocketStream(secured));
     const { payload } = await channel.read();
     return { payload, secured: true };

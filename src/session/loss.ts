@@ -1,5 +1,6 @@
-import { LagwiseError } from '../lib/errors.ts';
+import { type ErrorSource, LagwiseError } from '../lib/errors.ts';
 import type { ServerId } from '../lib/ids.ts';
+import { ServerRefusedError } from '../pool/server-refused-error.ts';
 
 /** What is known of a command whose server was lost before it answered. */
 export interface Loss {
@@ -33,4 +34,17 @@ export function lossError({ server, why, inTransaction, commits, isRead }: Loss)
     ? 'the read had begun to answer; run it again'
     : 'the statement may have run, look before you repeat it';
   return new LagwiseError('backend-network', `${what}: ${outcome}`);
+}
+
+/** Nothing of the client's was sent: another server, or the same one later, may be tried. */
+const UNREACHABLE: ReadonlySet<ErrorSource> = new Set([
+  'backend-connect',
+  'backend-network',
+  'backend-timeout',
+]);
+
+/** Whether a server could not be reached, as against having refused. */
+export function isUnreachable(error: unknown): boolean {
+  if (error instanceof ServerRefusedError || !(error instanceof LagwiseError)) return false;
+  return UNREACHABLE.has(error.source);
 }

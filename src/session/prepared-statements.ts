@@ -1,8 +1,11 @@
+import { COM } from '../wire/command.ts';
 import type { BackendConnection } from '../pool/backend-connection.ts';
 import type { StatementClass } from '../sql/classification.ts';
 
 /** Statements that one session may have prepared at a time; servers stop at 16 382 for all. */
-export const MAX_STATEMENTS = 16_382;
+const MAX_STATEMENTS = 16_382;
+/** Their texts together: they are kept to prepare them on other servers. */
+const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
 /**
  * In MariaDB's protocol the id that means "the one prepared last": clients send it to pipeline
@@ -30,8 +33,10 @@ export class PreparedStatement {
   /** Types of the parameters as the client last sent them (flag byte included), null never. */
   types: Buffer | null = null;
   typesVersion = 0;
-  /** Where it opened a cursor or was sent long data: there it must go on. */
-  boundTo: BackendConnection | null = null;
+  /** Where a cursor of it is open: rows are fetched there. */
+  cursorOn: BackendConnection | null = null;
+  /** Where parameters were sent ahead: it must run there. */
+  longDataOn: BackendConnection | null = null;
   private readonly servers = new Map<BackendConnection, OnServer>();
 
   constructor(id: number, packet: Buffer, cls: StatementClass, effects: number) {
@@ -39,6 +44,13 @@ export class PreparedStatement {
     this.packet = packet;
     this.cls = cls;
     this.effects = effects;
+  }
+
+  /** The connection on which this command of it must run, null where any will do. */
+  boundFor(com: number): BackendConnection | null {
+    if (com === COM.STMT_FETCH) return this.cursorOn;
+    if (com === COM.STMT_RESET) return this.cursorOn ?? this.longDataOn;
+    return com === COM.STMT_PREPARE ? null : this.longDataOn;
   }
 
   on(connection: BackendConnection): OnServer | undefined {
@@ -51,7 +63,8 @@ export class PreparedStatement {
 
   forget(connection: BackendConnection): void {
     this.servers.delete(connection);
-    if (this.boundTo === connection) this.boundTo = null;
+    if (this.cursorOn === connection) this.cursorOn = null;
+    if (this.longDataOn === connection) this.longDataOn = null;
   }
 
   [Symbol.iterator](): IterableIterator<[BackendConnection, OnServer]> {
@@ -63,11 +76,19 @@ export class PreparedStatement {
 export class PreparedStatements {
   private readonly byId = new Map<number, PreparedStatement>();
   private lastId = 0;
+  private textBytes = 0;
   /** The statement prepared last, null where that PREPARE failed or it was closed. */
   last: PreparedStatement | null = null;
 
-  get size(): number {
-    return this.byId.size;
+  /** Why one more of this length cannot be prepared, null if it can. */
+  whyFull(packetBytes: number): string | null {
+    if (this.byId.size >= MAX_STATEMENTS) {
+      return `This session has ${MAX_STATEMENTS} prepared statements`;
+    }
+    if (this.textBytes + packetBytes > MAX_TEXT_BYTES) {
+      return `The prepared statements of this session are longer than ${MAX_TEXT_BYTES} bytes`;
+    }
+    return null;
   }
 
   /** A new statement; not listed until `add`, since preparing it may fail. */
@@ -79,6 +100,7 @@ export class PreparedStatements {
 
   add(statement: PreparedStatement): void {
     this.byId.set(statement.id, statement);
+    this.textBytes += statement.packet.length;
     this.last = statement;
   }
 
@@ -87,18 +109,22 @@ export class PreparedStatements {
   }
 
   remove(id: number): void {
+    this.textBytes -= this.byId.get(id)?.packet.length ?? 0;
     this.byId.delete(id);
     if (this.last?.id === id) this.last = null;
   }
 
   clear(): void {
     this.last = null;
+    this.textBytes = 0;
     this.byId.clear();
   }
 
   /** Whether a statement must go on where it is: an open cursor, or long data sent ahead. */
   holds(connection: BackendConnection): boolean {
-    for (const statement of this.byId.values()) if (statement.boundTo === connection) return true;
+    for (const { cursorOn, longDataOn } of this.byId.values()) {
+      if (cursorOn === connection || longDataOn === connection) return true;
+    }
     return false;
   }
 

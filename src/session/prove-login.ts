@@ -3,7 +3,12 @@ import type { Lease } from '../pool/pool.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import type { ServerView } from '../topology/snapshot.ts';
 import { AccessDeniedError } from './client-auth.ts';
+import { goneError } from './hold-queue.ts';
+import { isUnreachable } from './loss.ts';
 import type { SessionDeps } from './session-deps.ts';
+
+/** A last attempt that cannot end in time tells less than the failure before it. */
+const RETRY_MARGIN_MS = 500;
 
 /**
  * Has a real server judge a login; the connection that proves it becomes the session's first. The
@@ -15,7 +20,7 @@ export async function proveLogin(
   identity: Identity,
   client: { address: string; gone: AbortSignal },
 ): Promise<{ lease: Lease; leaseRole: 'primary' | 'replica' }> {
-  const { credentials, config, topology, holds } = deps;
+  const { credentials, config, holds } = deps;
   if (!credentials.passthrough) checkListed(deps, identity, client.address);
   const deadlineMs = performance.now() + config.listen.loginTimeoutMs;
   let failedIn = -1;
@@ -29,14 +34,17 @@ export async function proveLogin(
     if (judge === null) continue;
     try {
       const lease = await deps.pool.acquire(judge, identity);
+      if (client.gone.aborted) {
+        lease.release('reuse');
+        throw goneError(client.gone);
+      }
       credentials.learn(identity.user, identity.password);
       return { lease, leaseRole: judge.role === 'primary' ? 'primary' : 'replica' };
     } catch (error) {
-      if (error instanceof ServerRefusedError) {
-        if (error.isWrongPassword) credentials.forget(identity.user);
-        throw error;
+      if (error instanceof ServerRefusedError && error.isWrongPassword) {
+        credentials.forget(identity.user);
       }
-      if (performance.now() >= deadlineMs || topology.current().servers.length === 0) throw error;
+      if (!isUnreachable(error) || performance.now() + RETRY_MARGIN_MS >= deadlineMs) throw error;
       failedIn = snapshot.version;
     }
   }

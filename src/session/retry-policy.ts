@@ -1,7 +1,12 @@
+import { decodeErr } from '../wire/packets/err.ts';
 import type { Command } from './command.ts';
 
-/** Errors by which a server says that it takes no writes (1290, 1792, 1836, 3100). */
-const READ_ONLY_ERRORS: ReadonlySet<number> = new Set([1290, 1792, 1836, 3100]);
+/** ER_OPTION_PREVENTS_STATEMENT: the option is named in the message, and there are several. */
+const OPTION_PREVENTS = 1290;
+/** Errors by which a replica says that it takes no writes (1290, 1792, 1836, 3100). */
+const REPLICA_READ_ONLY: ReadonlySet<number> = new Set([OPTION_PREVENTS, 1792, 1836, 3100]);
+/** ER_READ_ONLY_MODE. On a primary 1792 is about the session's own transaction. */
+const PRIMARY_READ_ONLY: ReadonlySet<number> = new Set([OPTION_PREVENTS, 1836]);
 /** Errors of a replica that may only be behind: unknown schema, column, table, routine. */
 const BEHIND_ERRORS: ReadonlySet<number> = new Set([1049, 1054, 1146, 1305]);
 
@@ -17,11 +22,13 @@ export type ErrorVerdict =
   | 'demoted';
 
 /** @param onReplica whether the server has the command as a replica */
-export function verdictOnError(command: Command, errno: number, onReplica: boolean): ErrorVerdict {
-  if (onReplica) {
-    if (!command.isRepeatable) return 'pass';
-    if (READ_ONLY_ERRORS.has(errno)) return 'read-only';
-    return BEHIND_ERRORS.has(errno) ? 'missing-object' : 'pass';
-  }
-  return READ_ONLY_ERRORS.has(errno) && command.isRefusable ? 'demoted' : 'pass';
+export function verdictOnError(command: Command, error: Buffer, onReplica: boolean): ErrorVerdict {
+  const { code, message } = decodeErr(error);
+  // Among others --secure-file-priv is told of by the same number, and any server refuses that.
+  const isOther = code === OPTION_PREVENTS && !message.includes('read-only');
+  if (isOther) return 'pass';
+  if (!onReplica) return PRIMARY_READ_ONLY.has(code) && command.isRefusable ? 'demoted' : 'pass';
+  if (!command.isRepeatable) return 'pass';
+  if (REPLICA_READ_ONLY.has(code)) return 'read-only';
+  return BEHIND_ERRORS.has(code) ? 'missing-object' : 'pass';
 }

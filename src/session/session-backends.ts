@@ -1,4 +1,4 @@
-import { type ErrorSource, LagwiseError } from '../lib/errors.ts';
+import { LagwiseError } from '../lib/errors.ts';
 import type { BackendConnection, BackendUser } from '../pool/backend-connection.ts';
 import type { Identity } from '../pool/identity.ts';
 import type { Lease } from '../pool/pool.ts';
@@ -13,6 +13,7 @@ import type { FallbackReason } from '../telemetry/labels.ts';
 import type { ServerView, Snapshot } from '../topology/snapshot.ts';
 import { REPLY, type ReplyKind } from '../wire/reply-kinds.ts';
 import type { Command } from './command.ts';
+import { isUnreachable } from './loss.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { restorationOf } from './restore.ts';
 import type { SessionDeps } from './session-deps.ts';
@@ -141,9 +142,31 @@ export class SessionBackends {
     kinds: readonly ReplyKind[],
   ): Promise<readonly Swallowed[]> {
     const timeoutMs = this.deps.config.pool.connectTimeoutMs;
-    const results = await runSwallowed(connection, bytes, kinds, timeoutMs);
-    connection.setUser(this.user);
-    return results;
+    try {
+      return await runSwallowed(connection, bytes, kinds, timeoutMs);
+    } catch (error) {
+      // Whatever was open on it is lost with it.
+      this.user.onBackendClose(connection, null);
+      throw error;
+    } finally {
+      connection.setUser(this.user);
+    }
+  }
+
+  /**
+   * After a write that the primary refused as read-only: waits until the probes say that it is not
+   * the primary any more.
+   * @throws the refusal, if it still is: then that was the statement's own error
+   */
+  async awaitDemotion(refusal: ServerRefusedError): Promise<void> {
+    const { holds, config } = this.deps;
+    const graceMs = config.monitor.intervalMs * 2;
+    const until = performance.now() + Math.min(graceMs, config.failover.holdMs);
+    try {
+      await holds.wait(({ primary }) => primary?.id !== refusal.server, until, this.gone);
+    } catch {
+      throw refusal;
+    }
   }
 
   /** Forgets a connection that is gone, and all that was prepared on it. */
@@ -292,8 +315,9 @@ export class SessionBackends {
   ): boolean {
     for (const server of snapshot.servers) {
       if (server.id === used.server.id || !isEligible(server, demand)) continue;
-      const theirs = this.deps.pool.loadOf(server.id).work;
-      if (used.load.work > theirs * MOVE_FACTOR + MOVE_MARGIN) return true;
+      // By connections alone: what is in flight changes faster than a login takes.
+      const theirs = this.deps.pool.loadOf(server.id).connections;
+      if (used.load.connections > theirs * MOVE_FACTOR + MOVE_MARGIN) return true;
     }
     return false;
   }
@@ -306,18 +330,6 @@ export class SessionBackends {
       exclude: command.tried ?? undefined,
     };
   }
-}
-
-/** Nothing of the client's was sent: another server, or the same one later, may be tried. */
-const UNREACHABLE: ReadonlySet<ErrorSource> = new Set([
-  'backend-connect',
-  'backend-network',
-  'backend-timeout',
-]);
-
-function isUnreachable(error: unknown): boolean {
-  if (error instanceof ServerRefusedError || !(error instanceof LagwiseError)) return false;
-  return UNREACHABLE.has(error.source);
 }
 
 function noReplica(snapshot: Snapshot, demand: ReplicaDemand): LagwiseError {

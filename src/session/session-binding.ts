@@ -1,5 +1,4 @@
 import type { BackendConnection } from '../pool/backend-connection.ts';
-import { EFFECT } from '../sql/classification.ts';
 import type { Command } from './command.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -30,13 +29,15 @@ export class SessionBinding {
     else this.pinnedTo ??= connection;
   }
 
-  /** Whether replicas must catch up with what the command did on the primary. */
-  hasWritten({ cls, effects }: Command): boolean {
+  /** Whether replicas must catch up with what the command did on the primary. Call it once. */
+  hasWritten({ cls }: Command): boolean {
+    const isOpen = this.transactionOn !== null;
     if (cls === 'write' || cls === 'unknown') {
-      this.transactionWrote = this.transactionOn !== null;
+      this.transactionWrote = isOpen;
       return true;
     }
-    if (!this.transactionWrote || (effects & EFFECT.ENDS_TRANSACTION) === 0) return false;
+    if (!this.transactionWrote || isOpen) return false;
+    // Whatever ended it: COMMIT, SET autocommit=1, a statement that commits by itself.
     this.transactionWrote = false;
     return true;
   }

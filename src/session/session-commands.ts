@@ -7,6 +7,7 @@ import { PacketWriter } from '../wire/writer.ts';
 import type { Command } from './command.ts';
 import type { CommandRunner } from './command-runner.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
+import type { SessionInfo } from './session-registry.ts';
 import type { SessionState } from './session-state.ts';
 
 const RESET_PACKET = new PacketWriter().u8(COM.RESET_CONNECTION).finish(0);
@@ -59,4 +60,30 @@ export function connectionIdResult(session: {
   const result = { columns: [written], rows: [[String(session.id)]] };
   const { caps } = session.identity;
   return encodeTextResultset(result, { seq: 1, caps, status: session.state.status });
+}
+
+/** What the list of sessions shows of one. */
+export function describeSession(
+  session: {
+    readonly id: ConnId;
+    readonly user: string;
+    readonly clientAddr: string;
+    readonly state: SessionState;
+    readonly runner: CommandRunner;
+  },
+  now: { phase: string; idleMs: number },
+): SessionInfo {
+  const { state, runner } = session;
+  return {
+    id: session.id,
+    user: session.user,
+    clientAddr: session.clientAddr,
+    phase: now.phase,
+    schema: state.schema,
+    primary: runner.backends.primaryConnection?.server.id ?? null,
+    replica: runner.backends.replicaConnection?.server.id ?? null,
+    inTransaction: state.inTransaction,
+    pins: state.pins,
+    idleMs: now.idleMs,
+  };
 }

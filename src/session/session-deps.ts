@@ -1,7 +1,7 @@
-import type { SecureContext } from 'node:tls';
 import type { Config } from '../config/schema.ts';
 import type { ServerId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { ClientTls } from '../net/client-tls.ts';
 import type { BackendPool } from '../pool/pool.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Snapshot } from '../topology/snapshot.ts';
@@ -33,7 +33,8 @@ export interface SessionDeps {
   readonly credentials: Credentials;
   readonly limiter: LoginLimiter;
   readonly classifier: StatementClassifier;
-  readonly tls: SecureContext | null;
+  /** Null where TLS is off. */
+  readonly tls: ClientTls | null;
   readonly rsaKeys: RsaKeys;
   /** [0, 1); seeded in tests. */
   readonly random: () => number;

@@ -28,7 +28,6 @@ export interface SessionParts {
   readonly command: Command;
   readonly state: SessionState;
   readonly prepared: PreparedStatements;
-  readonly context: ClassifierContext;
   readonly planner: CommandPlanner;
   readonly runner: CommandRunner;
 }
@@ -44,8 +43,12 @@ export function buildParts(
   const { caps } = identity;
   const command = new Command();
   const prepared = new PreparedStatements();
-  const state = new SessionState(identity.schema, connection.initialStatus);
-  const context = new ClassifierContext(connection.server, identity.collationId);
+  const state = new SessionState({
+    schema: identity.schema,
+    status: connection.initialStatus,
+    sqlMode: connection.sqlMode,
+  });
+  const context = new ClassifierContext(connection.server, identity.collationId, state);
   const { classifier, metrics } = deps;
   const planner = new CommandPlanner({ state, prepared, classifier, context, caps, command });
   const runner = new CommandRunner({
@@ -58,6 +61,6 @@ export function buildParts(
     makeBackends: (user) =>
       new SessionBackends({ deps, identity, state, prepared, user, gone: session.gone }),
   });
-  runner.backends.adopt(lease, login.leaseRole);
-  return { command, state, prepared, context, planner, runner };
+  runner.adopt(lease, login.leaseRole);
+  return { command, state, prepared, planner, runner };
 }

@@ -66,14 +66,22 @@ export class SessionState {
   readOnlyTransaction = false;
   autocommit = true;
   noBackslashEscapes = false;
+  ansiQuotes: boolean;
+  /** character_set_client as it was set, null while it is what the login chose. */
+  clientCharset: string | null = null;
   /** COM_SET_OPTION: multi-statements switched on or off since login; null if never. */
   multiStatements: boolean | null = null;
   /** System variables that the session has set, by name, as the server reports them. */
   readonly variables = new Map<string, string>();
 
-  constructor(schema: string | null, status: number) {
-    this.schema = schema;
-    this.noteStatus(status);
+  private readonly loginSqlMode: string;
+
+  /** @param login what the server said at login: the schema asked for, status flags, sql_mode */
+  constructor(login: { schema: string | null; status: number; sqlMode: string }) {
+    this.schema = login.schema;
+    this.loginSqlMode = login.sqlMode;
+    this.ansiQuotes = hasAnsiQuotes(login.sqlMode);
+    this.noteStatus(login.status);
   }
 
   /** Status flags for an answer that the proxy makes itself. */
@@ -83,10 +91,6 @@ export class SessionState {
       (this.inTransaction ? STATUS.IN_TRANS : 0) |
       (this.noBackslashEscapes ? STATUS.NO_BACKSLASH_ESCAPES : 0)
     );
-  }
-
-  get ansiQuotes(): boolean {
-    return this.variables.get('sql_mode')?.includes('ANSI_QUOTES') === true;
   }
 
   get serializable(): boolean {
@@ -149,6 +153,12 @@ export class SessionState {
     this.pins |= PIN.OPAQUE;
   }
 
+  /** COM_SET_OPTION succeeded. */
+  setMultiStatements(on: boolean): void {
+    this.multiStatements = on;
+    this.version += 1;
+  }
+
   setSchema(schema: string | null): void {
     if (this.schema === schema) return;
     this.schema = schema;
@@ -161,11 +171,16 @@ export class SessionState {
     this.pins = 0;
     this.multiStatements = null;
     this.version += 1;
-    this.noteStatus(STATUS.AUTOCOMMIT);
+    this.ansiQuotes = hasAnsiQuotes(this.loginSqlMode);
+    this.clientCharset = null;
+    const escapes = this.loginSqlMode.includes('NO_BACKSLASH_ESCAPES');
+    this.noteStatus(STATUS.AUTOCOMMIT | (escapes ? STATUS.NO_BACKSLASH_ESCAPES : 0));
   }
 
   private setVariable(name: string, value: string): void {
     if (UNCARRIED.has(name)) return;
+    if (name === 'sql_mode') this.ansiQuotes = hasAnsiQuotes(value);
+    if (name === 'character_set_client') this.clientCharset = value;
     // SET NAMES sets the collation too, but servers do not say to what.
     if (name === 'character_set_connection') this.variables.delete('collation_connection');
     if (this.variables.get(name) === value) return;
@@ -192,3 +207,5 @@ const UNCARRIED: ReadonlySet<string> = new Set([
   'warning_count',
   'error_count',
 ]);
+
+const hasAnsiQuotes = (sqlMode: string): boolean => sqlMode.includes('ANSI_QUOTES');

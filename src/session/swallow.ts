@@ -45,7 +45,6 @@ class SwallowRun implements BackendUser {
   private readonly timer: NodeJS.Timeout;
   private readonly connection: BackendConnection;
   private readonly kinds: readonly ReplyKind[];
-  private error: ErrPacket | null = null;
   private sessionState: Buffer | null = null;
 
   constructor(connection: BackendConnection, kinds: readonly ReplyKind[], timeoutMs: number) {
@@ -79,12 +78,6 @@ class SwallowRun implements BackendUser {
     let from = 0;
     while (this.results.length < this.kinds.length) {
       const step = this.tracker.advance(chunk, from);
-      // An ERR packet is the whole reply, so it is what lies between the two positions, or held.
-      if (this.tracker.facts.errno !== 0 && this.error === null) {
-        const packet =
-          step === STEP.HELD ? this.tracker.held : chunk.subarray(from, this.tracker.position);
-        this.error = decodeErr(packet.subarray(HEADER_BYTES));
-      }
       if (step === STEP.HELD && this.tracker.heldHasState) {
         const payload = this.tracker.held.subarray(HEADER_BYTES);
         this.sessionState = decodeOk(payload, this.connection.caps).sessionState;
@@ -97,9 +90,10 @@ class SwallowRun implements BackendUser {
   }
 
   private finishOne(): void {
-    const { error, sessionState } = this;
+    const { sessionState } = this;
+    const { error: packet } = this.tracker.facts;
+    const error = packet === null ? null : decodeErr(packet);
     this.results.push({ error, sessionState, statementId: this.tracker.statementId });
-    this.error = null;
     this.sessionState = null;
     if (this.results.length < this.kinds.length) {
       this.next();

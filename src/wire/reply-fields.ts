@@ -10,6 +10,8 @@ export class ReplyFacts {
   warnings = 0;
   /** Error number, 0 if the command has not failed. */
   errno = 0;
+  /** Payload of the ERR packet, null if there was none. */
+  error: Buffer | null = null;
   /** Rows affected; counts over 250 are only told as "many" (251). */
   affectedRows = 0;
 
@@ -17,12 +19,14 @@ export class ReplyFacts {
     this.status = -1;
     this.warnings = 0;
     this.errno = 0;
+    this.error = null;
     this.affectedRows = 0;
   }
 
   readErr(buffer: Buffer, body: number, length: number): void {
     if (length < 3) throw new MalformedPacketError('An ERR packet is too short');
     this.errno = buffer.readUInt16LE(body + 1);
+    this.error = buffer.subarray(body, body + length);
   }
 
   readEof(buffer: Buffer, body: number, length: number): void {
