@@ -41,7 +41,7 @@ export async function runReader({ client, tally, number, stop }: SessionParts): 
   for (let turn = number; !stop.aborted; turn++) {
     // Behind by more than a turn it does not catch up: a stall must not be followed by a flood.
     dueMs = Math.max(dueMs + READ_EVERY_MS, performance.now());
-    await think(dueMs - performance.now(), stop);
+    await think(Math.max(0, dueMs - performance.now()), stop);
     const read = READS[turn % READS.length];
     // 7919 is a prime: neighbouring turns look at distant rows.
     const right = await read?.(client, 1 + ((turn * 7_919) % ITEM_COUNT));
