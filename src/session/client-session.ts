@@ -31,12 +31,8 @@ import {
 } from './session-commands.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { buildParts, type LoggedIn } from './session-parts.ts';
-import type { Killer, RegisteredSession, SessionInfo } from './session-registry.ts';
+import type { Killer, RegisteredSession, SessionInfo, SessionPhase } from './session-registry.ts';
 import type { SessionState } from './session-state.ts';
-
-/** Where a session is; the words of the session list. */
-export const SESSION_PHASES = ['idle', 'running', 'replication', 'login', 'closed'] as const;
-export type SessionPhase = (typeof SESSION_PHASES)[number];
 
 /** Asks for another login on the connection (COM_CHANGE_USER). */
 export type OnChangeUser = (session: ClientSession, payload: Buffer) => void;
@@ -203,14 +199,12 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     );
   }
 
-  /** Answers OK, nothing (the promise's matter), or the error. */
+  /** Answers OK or the error when the work is done; `no-answer` is not answered. */
   private answerBy(work: Promise<'ok' | 'no-answer'>): void {
-    work.then(
-      (answer) => {
-        if (answer === 'ok') this.sendOk();
-      },
-      (error: unknown) => this.commandFailed(error),
-    );
+    const onDone = (answer: 'ok' | 'no-answer') => {
+      if (answer === 'ok') this.sendOk();
+    };
+    work.then(onDone, (error: unknown) => this.commandFailed(error));
   }
 
   private sendOk(): void {

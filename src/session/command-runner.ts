@@ -303,7 +303,10 @@ export class CommandRunner implements ExchangeOwner {
       this.exchange.abandon();
       stale.destroy();
       this.onExchangeLost(stale, 'is down and another server is the primary now');
-    } else if (this.exchange.current !== null || !stale.busy) {
+    } else if (stale.busy) {
+      // The proxy's own commands run there: they fail, and the client's finds the new primary.
+      stale.stream.destroy();
+    } else {
       this.leaveStalePrimary();
     }
   }

@@ -7,7 +7,7 @@ import { PacketWriter } from '../wire/writer.ts';
 import type { Command } from './command.ts';
 import type { CommandRunner } from './command-runner.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
-import type { SessionInfo } from './session-registry.ts';
+import type { SessionInfo, SessionPhase } from './session-registry.ts';
 import type { SessionState } from './session-state.ts';
 
 const RESET_PACKET = new PacketWriter().u8(COM.RESET_CONNECTION).finish(0);
@@ -71,7 +71,7 @@ export function describeSession(
     readonly state: SessionState;
     readonly runner: CommandRunner;
   },
-  now: { phase: string; idleMs: number },
+  now: { phase: SessionPhase; idleMs: number },
 ): SessionInfo {
   const { state, runner } = session;
   return {

@@ -1,11 +1,15 @@
 import { type ConnId, connId } from '../lib/ids.ts';
+import type { EndReason } from '../telemetry/labels.ts';
+
+/** Where a session is: the words of the session list. */
+export type SessionPhase = 'idle' | 'running' | 'replication' | 'login' | 'closed';
 
 /** What a list of sessions shows of one. */
 export interface SessionInfo {
   readonly id: ConnId;
   readonly user: string;
   readonly clientAddr: string;
-  readonly phase: string;
+  readonly phase: SessionPhase;
   readonly schema: string | null;
   readonly primary: string | null;
   readonly replica: string | null;
@@ -25,7 +29,7 @@ export interface RegisteredSession {
   kill(what: 'QUERY' | 'CONNECTION', by: Killer): Promise<void>;
   /** Ends the session as soon as no transaction is open. */
   drain(): void;
-  destroy(reason: string): void;
+  destroy(reason: EndReason): void;
 }
 
 /** Who kills: a server judges by this account whether it may. */
