@@ -4,9 +4,9 @@ import type { Lab } from '../lab/lab.ts';
 export const ITEM_COUNT = 2_000;
 /** Accounts that transfers move money between; their sum must never change. */
 export const ACCOUNT_COUNT = 50;
-export const OPENING_BALANCE = 1_000;
+const OPENING_BALANCE = 1_000;
 /** Writer sessions with a counter row each. */
-export const MAX_WRITERS = 64;
+const MAX_WRITERS = 64;
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 

@@ -12,8 +12,6 @@ export interface Evidence {
   readonly refusedWrites: number;
 }
 
-export const NO_EVIDENCE: Evidence = { reads: 0, writes: 0, refusedWrites: 0 };
-
 /**
  * The demo prepares only reads, so every execution is one; the server does not count prepared
  * statements by what they are. Nor does it tell a locking read from others: the demo has none.
