@@ -4,8 +4,8 @@ import { FrameWalker, UNTIL } from './frame-walker.ts';
 
 /** What {@link ClientInput} finds in a client's bytes. */
 export interface CommandHandler {
-  /** A whole command, header included, stands in `bytes[start, end)`. */
-  onCommand(bytes: Buffer, start: number, end: number): void;
+  /** A whole command, header included. */
+  onCommand(packet: Buffer): void;
   /**
    * The first bytes (header and at least `LONG_HEAD_BYTES` of payload) of a command that is too
    * long to be held. More follows by `onLongPart` as soon as the handler calls `streamLong`.
@@ -191,9 +191,10 @@ export class ClientInput implements ByteSink {
       this.gatherMore(bytes, 0);
       return false;
     }
-    this.rest = bytes.length === total ? EMPTY : bytes.subarray(total);
+    const isAll = bytes.length === total;
+    this.rest = isAll ? EMPTY : bytes.subarray(total);
     this.mode = MODE.BLOCKED;
-    this.handler.onCommand(bytes, 0, total);
+    this.handler.onCommand(isAll ? bytes : bytes.subarray(0, total));
     return true;
   }
 
@@ -227,6 +228,6 @@ export class ClientInput implements ByteSink {
     const behind = chunk.subarray(from + copied);
     this.mode = MODE.BLOCKED;
     this.rest = behind;
-    this.handler.onCommand(whole, 0, whole.length);
+    this.handler.onCommand(whole);
   }
 }

@@ -44,6 +44,7 @@ export type OnChangeUser = (session: ClientSession, payload: Buffer) => void;
 export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSession {
   readonly id: ConnId;
   readonly identity: Identity;
+  readonly user: string;
   readonly secured: boolean;
   readonly stream: ByteStream;
   readonly runner: CommandRunner;
@@ -74,6 +75,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.onChangeUser = client.onChangeUser;
     this.stream = login.stream;
     this.identity = login.identity;
+    this.user = login.identity.user;
     this.secured = login.secured;
     this.logger = deps.logger.child({ connId: client.id, clientAddr: client.address });
     this.input = new ClientInput(login.stream, this, deps.config.listen.gatherMaxBytes);
@@ -85,10 +87,6 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.runner = parts.runner;
   }
 
-  get user(): string {
-    return this.identity.user;
-  }
-
   /** Begins to take commands. */
   start(rest: Buffer): void {
     this.phase = 'idle';
@@ -97,8 +95,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.input.ready();
   }
 
-  onCommand(bytes: Buffer, _start: number, end: number): void {
-    const packet = bytes.length === end ? bytes : bytes.subarray(0, end);
+  onCommand(packet: Buffer): void {
     this.begin(packet);
     if (this.pendingFailure()) return;
     try {
