@@ -49,6 +49,12 @@ function batchesOf(named: string | string[] | undefined): readonly (readonly str
   );
 }
 
+/** Whether real servers can be among what was asked for. */
+function wantsServers(projects: readonly string[], filters: readonly string[]): boolean {
+  if (!projects.includes('integration')) return false;
+  return !filters.length || filters.some((path) => !/test\/(unit|traces|protocol)\b/.test(path));
+}
+
 async function main(): Promise<number> {
   const startedMs = performance.now();
   const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)]);
@@ -57,7 +63,7 @@ async function main(): Promise<number> {
     console.error(`No such project: there are ${BATCHES.flat().join(', ')}`);
     return 1;
   }
-  if (batches.flat().some((project) => project === 'integration')) await prepareServers();
+  if (wantsServers(batches.flat(), filter)) await prepareServers();
   const collector = new TestCollector();
   for (const batch of batches) {
     console.log(`\n── ${batch.join(', ')} ──`);
