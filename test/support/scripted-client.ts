@@ -98,7 +98,7 @@ export class ScriptedClient {
     const greeting = decodeHandshakeV10(first.payload);
     const wanted = union(
       options.caps ?? CLIENT_CAPS,
-      options.database == null ? 0 : CAP.CONNECT_WITH_DB,
+      (options.database ?? null) === null ? 0 : CAP.CONNECT_WITH_DB,
       options.tls === true ? CAP.SSL : 0,
     );
     const header = { caps: wanted, extendedCaps: 0, maxPacketBytes: 1 << 30, collationId: 45 };

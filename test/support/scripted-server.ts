@@ -85,6 +85,8 @@ export interface ServerTraits {
   caps: number;
   auth: AuthPath;
   tls: SecureContext | null;
+  /** Sent to clients in place of the greeting, null for none. */
+  greetError: Buffer | null;
   /** Waited for before a login of a client is answered: to do something in its middle. */
   loginGate: Promise<void> | null;
   /** Replies to commands of clients go out in pieces of so many bytes; 0 whole. */
@@ -162,6 +164,7 @@ export class ScriptedServer {
     caps: MYSQL_CAPS,
     auth: 'fast',
     tls: null,
+    greetError: null,
     loginGate: null,
     pieceBytes: 0,
   };
@@ -247,6 +250,10 @@ export class ScriptedServer {
 
   async #serve(pipe: PacketPipe): Promise<void> {
     if (this.traits.auth === 'mute') return;
+    if (this.traits.greetError !== null) {
+      pipe.socket.end(this.traits.greetError);
+      return;
+    }
     this.#lastThreadId += 1;
     const threadId = this.#lastThreadId;
     pipe.write(
