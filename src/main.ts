@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { checkCommand } from './cli/check.ts';
+import { demoCommand } from './cli/demo.ts';
 import { labCommand } from './cli/lab.ts';
 import { startCommand } from './cli/start.ts';
 import { LagwiseError } from './lib/errors.ts';
@@ -13,6 +14,7 @@ try {
     .addCommand(startCommand())
     .addCommand(checkCommand())
     .addCommand(labCommand())
+    .addCommand(demoCommand())
     .parseAsync();
 } catch (error) {
   // Anything else is a defect and deserves its stack.

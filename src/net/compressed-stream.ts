@@ -79,7 +79,9 @@ export class CompressedStream implements ByteStream, ByteSink {
   }
 
   onClose(error: Error | null): void {
-    this.sink?.onClose(error);
+    const { sink } = this;
+    this.sink = null;
+    sink?.onClose(error);
   }
 
   private deliver(): void {
@@ -97,7 +99,7 @@ export class CompressedStream implements ByteStream, ByteSink {
 
   private refuse(error: unknown): void {
     if (!(error instanceof MalformedPacketError)) throw error;
-    this.sink?.onClose(error);
+    this.onClose(error);
     this.inner.destroy();
   }
 }

@@ -52,7 +52,7 @@ export async function connectBackend(
       network: 'backend-network',
       protocol: 'backend-protocol',
       timeout: 'backend-connect',
-      peer: `server ${server.id}`,
+      peer: `Server ${server.id}`,
     },
     { deadlineMs: left, maxPacketBytes: MAX_LOGIN_REPLY_BYTES },
   );
@@ -160,7 +160,11 @@ async function upgrade(
       channel.nextSeq,
     ),
   );
-  // The server sends nothing between its greeting and its part of the TLS handshake.
+  // The server sends nothing between its greeting and its part of the TLS handshake: what came
+  // in clear must not pass for something that came by TLS.
+  if (channel.takeUnread().length > 0) {
+    throw new LagwiseError('backend-protocol', `Server ${server.id} sent bytes ahead of TLS`);
+  }
   const socket = (channel.stream as SocketStream).release(Buffer.alloc(0));
   const secured = await dialTls(socket, { mode, ca, host: server.host }, login.options.timeoutMs);
   channel.moveTo(new SocketStream(secured));

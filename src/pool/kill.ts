@@ -25,7 +25,7 @@ export async function killOnServer(
       network: 'backend-network',
       protocol: 'backend-protocol',
       timeout: 'backend-timeout',
-      peer: `server ${server.id}`,
+      peer: `Server ${server.id}`,
     },
     { deadlineMs: options.timeoutMs, maxPacketBytes: 64 * 1024 },
   );

@@ -1,5 +1,6 @@
 import type { ByteSink, ByteStream } from '../net/byte-stream.ts';
 import { COM } from '../wire/command.ts';
+import { frameLength } from '../wire/reply-fields.ts';
 import { FrameWalker, UNTIL } from './frame-walker.ts';
 
 /** What {@link ClientInput} finds in a client's bytes. */
@@ -167,14 +168,13 @@ export class ClientInput implements ByteSink {
 
   private command(): boolean {
     const bytes = this.rest;
-    if (bytes.length < MIN_COMMAND_BYTES) return false;
-    const total =
-      ((bytes[0] as number) | ((bytes[1] as number) << 8) | ((bytes[2] as number) << 16)) +
-      HEADER_BYTES;
+    if (bytes.length < HEADER_BYTES) return false;
+    const total = frameLength(bytes, 0) + HEADER_BYTES;
     if (total < MIN_COMMAND_BYTES) {
       this.handler.onClientMalformed('it sent an empty command');
       return false;
     }
+    if (bytes.length < MIN_COMMAND_BYTES) return false;
     if (bytes[3] !== 0) {
       this.handler.onClientMalformed(`a command begins with sequence id ${bytes[3]}, not 0`);
       return false;

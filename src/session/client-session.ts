@@ -233,7 +233,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     if (sourceOf(error) === 'internal') {
       this.logger.error({ err: error }, 'Command failed by a defect');
     }
-    if (this.command.isLong) this.end('limit', error);
+    if (this.phase === 'replication') this.end('backend-network', error);
+    else if (this.command.isLong) this.end('limit', error);
     else this.sendError(errorPacket(error));
   }
 

@@ -222,7 +222,6 @@ export class CommandPlanner {
         command.reply = REPLY.TEXT;
         break;
       case COM.FIELD_LIST:
-        command.cls = 'unknown';
         command.reply = REPLY.FIELDS;
         break;
       default:

@@ -137,9 +137,11 @@ export class CommandRunner implements ExchangeOwner {
     const { command } = this;
     const bytes = packetFor(command, connection);
     this.last = connection;
-    const role = connection === this.backends.replicaConnection ? 'replica' : 'primary';
-    connection.statements[role].inc(command.cls);
-    this.deps.metrics.statements.routes.inc(command.reason);
+    if (!command.isPartial) {
+      const role = connection === this.backends.replicaConnection ? 'replica' : 'primary';
+      connection.statements[role].inc(command.cls);
+      this.deps.metrics.statements.routes.inc(command.reason);
+    }
     this.exchange.start(connection, bytes);
     if (command.isLong) this.owner.longCommandPlaced();
   }

@@ -1,6 +1,7 @@
 import type { ServerId } from '../lib/ids.ts';
 import type { RouteReason, RouteTarget } from '../routing/route.ts';
 import { EFFECT, type StatementClass } from '../sql/classification.ts';
+import { COM } from '../wire/command.ts';
 import type { ReplyKind } from '../wire/reply-kinds.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
@@ -68,6 +69,13 @@ export class Command {
       !this.answered &&
       !this.isLong &&
       this.attempts < MAX_ATTEMPTS
+    );
+  }
+
+  /** It runs no statement of its own: it prepares one, or goes on with one. */
+  get isPartial(): boolean {
+    return (
+      this.com === COM.STMT_PREPARE || this.com === COM.STMT_FETCH || this.com === COM.STMT_RESET
     );
   }
 

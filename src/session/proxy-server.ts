@@ -96,14 +96,16 @@ export class ProxyServer {
     const id = deps.sessions.nextId();
     const channel = this.openChannel(stream, address);
     stream.socket.resume();
+    let login: Login;
     try {
-      const login = await logIn(deps, channel, { id, address, gone: channel.gone });
-      this.startSession(login, channel, { id, address });
+      login = await logIn(deps, channel, { id, address, gone: channel.gone });
     } catch (error) {
       this.loginFailed(channel, { id, address }, error);
+      return;
     } finally {
       this.loggingIn.delete(stream);
     }
+    this.startSession(login, channel, { id, address });
   }
 
   private openChannel(stream: ByteStream, address: string): PacketChannel {
@@ -113,7 +115,7 @@ export class ProxyServer {
         network: 'client-network',
         protocol: 'client-protocol',
         timeout: 'client-timeout',
-        peer: `client ${address}`,
+        peer: `Client ${address}`,
       },
       {
         deadlineMs: this.deps.config.listen.loginTimeoutMs,
@@ -133,13 +135,21 @@ export class ProxyServer {
       compression === null
         ? channel.stream
         : new CompressedStream(channel.stream, compression.algorithm, compression.level);
-    const session = new ClientSession(
-      this.deps,
-      { ...client, onChangeUser: (old, payload) => this.changeUser(old, payload, client.address) },
-      { ...login, stream, rest },
-    );
-    this.deps.sessions.add(session);
-    session.start(rest);
+    try {
+      const session = new ClientSession(
+        this.deps,
+        { ...client, onChangeUser: (old, ask) => this.changeUser(old, ask, client.address) },
+        { ...login, stream, rest },
+      );
+      this.deps.sessions.add(session);
+      session.start(rest);
+    } catch (error) {
+      // The client has its OK already: there is nothing more to be said to it.
+      login.lease.release('discard');
+      this.deps.sessions.remove(client.id);
+      this.deps.metrics.clients.closed('internal');
+      throw error;
+    }
   }
 
   private changeUser(old: ClientSession, payload: Buffer, address: string): void {

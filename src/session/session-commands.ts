@@ -57,7 +57,7 @@ export function connectionIdResult(session: {
 }): Buffer {
   const text = session.command.bytes.toString('latin1');
   const written = /connection_id\s*\(\s*\)/i.exec(text)?.[0] ?? 'CONNECTION_ID()';
-  const result = { columns: [written], rows: [[String(session.id)]] };
+  const result = { columns: [{ integer: written }], rows: [[String(session.id)]] };
   const { caps } = session.identity;
   return encodeTextResultset(result, { seq: 1, caps, status: session.state.status });
 }

@@ -6,7 +6,8 @@ import { PacketWriter } from './writer.ts';
 
 /** A small result that the proxy itself answers with. */
 export interface TextResultset {
-  readonly columns: readonly string[];
+  /** Names of text columns; an unsigned integer that is never NULL is `{ integer: name }`. */
+  readonly columns: readonly (string | { readonly integer: string })[];
   readonly rows: readonly (readonly (string | null)[])[];
 }
 
@@ -18,14 +19,12 @@ export interface ResultsetOptions {
   readonly status: number;
 }
 
-/** VAR_STRING, the type of a text of no particular length. */
-const TYPE_VAR_STRING = 0xfd;
-/** utf8mb4_general_ci: known to every server and client of either flavour. */
-const UTF8MB4 = 45;
-const DISPLAY_BYTES = 1024;
+/** VAR_STRING of utf8mb4_general_ci, which every server and client of either flavour knows. */
+const TEXT_SHAPE = { type: 0xfd, collation: 45, displayBytes: 1024, flags: 0, decimals: 0x1f };
+/** LONGLONG, binary; NOT NULL, UNSIGNED, BINARY: as servers describe their own ids. */
+const INTEGER_SHAPE = { type: 0x08, collation: 63, displayBytes: 21, flags: 0xa1, decimals: 0 };
 /** Of the fixed part of a column definition: always 12. */
 const FIXED_PART_BYTES = 0x0c;
-const NOT_DECIMAL = 0x1f;
 
 /**
  * A text result set, all of its packets in one buffer: column count, definitions, rows, end, in the
@@ -37,7 +36,7 @@ export function encodeTextResultset(result: TextResultset, options: ResultsetOpt
   const { caps, status } = options;
   const nextSeq = (): number => options.seq + packets.length;
   packets.push(encodeColumnCount(result.columns.length, nextSeq(), caps));
-  for (const name of result.columns) packets.push(encodeColumn(name, nextSeq()));
+  for (const column of result.columns) packets.push(encodeColumn(column, nextSeq()));
   if (!has(caps, CAP.DEPRECATE_EOF)) packets.push(encodeEof({ warnings: 0, status }, nextSeq()));
   for (const row of result.rows) packets.push(encodeTextRow(row, nextSeq()));
   packets.push(
@@ -59,7 +58,9 @@ function encodeColumnCount(count: number, seq: number, caps: number): Buffer {
 }
 
 /** @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html */
-function encodeColumn(name: string, seq: number): Buffer {
+function encodeColumn(column: string | { readonly integer: string }, seq: number): Buffer {
+  const name = typeof column === 'string' ? column : column.integer;
+  const shape = typeof column === 'string' ? TEXT_SHAPE : INTEGER_SHAPE;
   return new PacketWriter()
     .lenencString('def')
     .lenencString('') // schema
@@ -68,11 +69,11 @@ function encodeColumn(name: string, seq: number): Buffer {
     .lenencString(name)
     .lenencString('') // column of the table
     .lenenc(FIXED_PART_BYTES)
-    .u16(UTF8MB4)
-    .u32(DISPLAY_BYTES)
-    .u8(TYPE_VAR_STRING)
-    .u16(0)
-    .u8(NOT_DECIMAL)
+    .u16(shape.collation)
+    .u32(shape.displayBytes)
+    .u8(shape.type)
+    .u16(shape.flags)
+    .u8(shape.decimals)
     .zeros(2)
     .finish(seq);
 }
