@@ -196,7 +196,7 @@ async function stopApp(running: Running): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
   }
   if (sessions.size > 0) logger.warn({ sessions: sessions.size }, 'Cutting off sessions');
-  for (const session of sessions) session.destroy('shutdown');
+  for (const session of sessions) session.end('shutdown', null);
   await topology.stop();
   await admin?.close();
   logger.info({}, 'Stopped');

@@ -302,10 +302,6 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     if (this.phase === 'idle' && !this.state.inTransaction) this.end('shutdown', null);
   }
 
-  destroy(reason: EndReason): void {
-    this.end(reason, null);
-  }
-
   info(nowMs: number): SessionInfo {
     const idleMs = this.phase === 'idle' ? Math.round(nowMs - this.lastActiveMs) : 0;
     return describeSession(this, { phase: this.phase, idleMs });
@@ -322,8 +318,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     return rest;
   }
 
-  /** The one way a session ends. */
-  private end(reason: EndReason, error: unknown): void {
+  end(reason: EndReason, error: unknown): void {
     if (this.phase === 'closed') return;
     const cutShort = this.phase === 'running' && !this.command.answered;
     this.phase = 'closed';

@@ -195,7 +195,8 @@ export class ProxyServer {
   private endIdleSessions(): void {
     const now = performance.now();
     for (const session of this.deps.sessions) {
-      if (session.info(now).idleMs > this.deps.config.listen.idleTimeoutMs) session.destroy('idle');
+      if (session.info(now).idleMs > this.deps.config.listen.idleTimeoutMs)
+        session.end('idle', null);
     }
   }
 }

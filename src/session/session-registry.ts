@@ -29,7 +29,8 @@ export interface RegisteredSession {
   kill(what: 'QUERY' | 'CONNECTION', by: Killer): Promise<void>;
   /** Ends the session as soon as no transaction is open. */
   drain(): void;
-  destroy(reason: EndReason): void;
+  /** The one way a session ends; with an error, and where one is awaited, that is its answer. */
+  end(reason: EndReason, error: unknown): void;
 }
 
 /** Who kills: a server judges by this account whether it may. */
