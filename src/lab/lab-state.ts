@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LagwiseError, messageOf } from '../lib/errors.ts';
 import type { ProcessIdentity } from './process-identity.ts';
@@ -43,11 +43,14 @@ export function isLabDir(dir: string): boolean {
   return existsSync(join(dir, FILE_NAME));
 }
 
-/** Writes the state whole: a reader never sees half a file. */
-export async function writeLabState(dir: string, state: LabState): Promise<void> {
+/**
+ * Writes the state whole: a reader never sees half a file. One file rename decides, and the text is
+ * made and written before anything else may run, so of two writers the later one wins.
+ */
+export function writeLabState(dir: string, state: LabState): void {
   const path = join(dir, FILE_NAME);
-  await writeFile(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`);
-  await rename(`${path}.new`, path);
+  writeFileSync(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`);
+  renameSync(`${path}.new`, path);
 }
 
 /** Reads the state of the lab in `dir`. */

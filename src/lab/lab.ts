@@ -113,7 +113,7 @@ export class Lab implements AsyncDisposable {
         await this.#launch(server);
       }),
     );
-    await this.#save();
+    this.#save();
     const [primary, ...replicas] = servers;
     if (primary === undefined) throw new LagwiseError('internal', 'A lab has at least one server');
     await this.#open(primary);
@@ -145,7 +145,7 @@ export class Lab implements AsyncDisposable {
   async start(id: string, options: { readonly rejoin?: boolean } = {}): Promise<void> {
     const server = this.#record(id);
     await this.#launch(server);
-    await this.#save();
+    this.#save();
     this.#say(`${id} runs on port ${server.port}`);
     if (options.rejoin === false) return;
     if (id === this.#state.primary) {
@@ -172,7 +172,7 @@ export class Lab implements AsyncDisposable {
       server.serverNumber = 1 + Math.max(...this.#state.servers.map((each) => each.serverNumber));
       await this.#host.createData(server);
       await this.#launch(server);
-      await this.#save();
+      this.#save();
     }
     await this.#follow(server);
   }
@@ -202,7 +202,7 @@ export class Lab implements AsyncDisposable {
       throw new LagwiseError('lab', `${id} is the primary: only a replica can lag`);
     }
     await this.#connect(this.#record(id), lagMs);
-    await this.#save();
+    this.#save();
     this.#say(lagMs === 0 ? `${id} lags no more` : `${id} lags by ${lagMs} ms`);
   }
 
@@ -365,7 +365,7 @@ export class Lab implements AsyncDisposable {
     return withRoot(this.#host.rootAccess(server), work);
   }
 
-  #save(): Promise<void> {
-    return writeLabState(this.dir, this.#state);
+  #save(): void {
+    writeLabState(this.dir, this.#state);
   }
 }

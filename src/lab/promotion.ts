@@ -15,7 +15,7 @@ export interface Promotion {
   readonly root: <T>(server: ServerRecord, work: (query: Query) => Promise<T>) => Promise<T>;
   readonly open: (server: ServerRecord) => Promise<void>;
   readonly follow: (server: ServerRecord) => Promise<void>;
-  readonly save: () => Promise<void>;
+  readonly save: () => void;
 }
 
 const CATCH_UP_DEADLINE_MS = 30_000;
@@ -42,7 +42,7 @@ export async function promote(promotion: Promotion): Promise<void> {
   host.endDetour(candidate);
   await promotion.open(candidate);
   state.primary = candidate.id;
-  await promotion.save();
+  promotion.save();
   say(`${candidate.id} is the primary`);
   await Promise.all(others.map((server) => promotion.follow(server)));
 }

@@ -77,7 +77,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     })),
   };
   // First the file that marks the folder as ours, then whoever cleans it, then what is to be cleaned.
-  await writeLabState(dir, state);
+  writeLabState(dir, state);
   await writeClientScript(dir, state);
   const watchdog = startWatchdog({ dir, socketDir, containers: programs.t === 'container' });
   const lab = new Lab({ dir, state, host: hostOf(dir, state), watchdog, onStep });
