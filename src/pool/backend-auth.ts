@@ -1,4 +1,5 @@
 import * as cachingSha2 from '../auth/caching-sha2.ts';
+import { ed25519Answer } from '../auth/ed25519.ts';
 import * as native from '../auth/native-password.ts';
 import { PLUGIN } from '../auth/plugin.ts';
 import { LagwiseError } from '../lib/errors.ts';
@@ -12,6 +13,9 @@ import { ServerRefusedError } from './server-refused-error.ts';
 
 /** A login takes three challenges at most; a server that never ends is cut off. */
 const MAX_CHALLENGES = 10;
+
+/** `sha256_password` asks for the key by another byte than its successor. */
+const SHA256_REQUEST_PUBLIC_KEY = 0x01;
 
 /** What a login needs to answer a server's challenges. */
 interface Credentials {
@@ -76,6 +80,11 @@ function answerSwitch(server: string, { plugin, password, nonce, secured }: Cred
       return cachingSha2.scramble(password, nonce);
     case PLUGIN.NATIVE:
       return native.scramble(password, nonce);
+    case PLUGIN.ED25519:
+      return ed25519Answer(password, nonce);
+    case PLUGIN.SHA256:
+      if (secured || password.length === 0) return cachingSha2.clearPassword(password);
+      return Buffer.from([SHA256_REQUEST_PUBLIC_KEY]);
     case PLUGIN.CLEAR:
       // An LDAP or PAM account: the clear password must not cross an open network.
       if (secured) return cachingSha2.clearPassword(password);
@@ -93,9 +102,13 @@ function answerSwitch(server: string, { plugin, password, nonce, secured }: Cred
 
 async function answerMoreData(
   channel: PacketChannel,
-  { password, nonce, secured }: Credentials,
+  { plugin, password, nonce, secured }: Credentials,
   data: Buffer,
 ): Promise<void> {
+  if (plugin === PLUGIN.SHA256) {
+    send(channel, cachingSha2.rsaEncryptPassword(password, nonce, data));
+    return;
+  }
   if (data[0] === cachingSha2.FAST_AUTH_OK) return;
   if (data[0] !== cachingSha2.FULL_AUTH_NEEDED) throw unexpected('at login');
   if (secured) {
