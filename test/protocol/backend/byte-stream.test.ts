@@ -1,0 +1,152 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type ByteSink, type ByteStream, SocketStream } from '../../../src/net/byte-stream.ts';
+import { dial, dialPlain } from '../../../src/net/dial.ts';
+import { until, within } from '../../support/until.ts';
+
+/** A server on a free port and the sockets that it accepted. */
+async function aServer(): Promise<{ port: number; accepted: () => Promise<Socket> }> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    sockets.push(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    accepted: () => until('a connection', () => sockets.at(-1)),
+  };
+}
+
+class Sink implements ByteSink {
+  bytes = 0;
+  text = '';
+  drains = 0;
+  readonly closed: (Error | null)[] = [];
+  onBytes(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    if (this.text.length < 1000) this.text += chunk.toString();
+  }
+  onDrain(): void {
+    this.drains += 1;
+  }
+  onClose(error: Error | null): void {
+    this.closed.push(error);
+  }
+}
+
+function watched(stream: ByteStream): Sink {
+  const sink = new Sink();
+  stream.setSink(sink);
+  onTestFinished(() => stream.destroy());
+  return sink;
+}
+
+describe.each([
+  ['dial', dial],
+  ['dialPlain', dialPlain],
+] as const)('a connection made by %s', (_, open) => {
+  const made = async () => {
+    const { port, accepted } = await aServer();
+    const stream = await open({ host: '127.0.0.1', port, deadlineMs: 1_000 });
+    return { stream, sink: watched(stream), peer: await accepted() };
+  };
+
+  test('carries bytes both ways', async () => {
+    const { stream, sink, peer } = await made();
+    peer.write('hello');
+    await until('it arrived', () => sink.text === 'hello');
+    stream.write(Buffer.from('you'));
+    expect(String((await once(peer, 'data'))[0])).toBe('you');
+  });
+
+  test('two at a time do not mix up what they read', async () => {
+    const [one, two] = [await made(), await made()];
+    for (let round = 0; round < 50; round += 1) {
+      one.peer.write('1');
+      two.peer.write('2');
+    }
+    await until('all arrived', () => one.sink.bytes === 50 && two.sink.bytes === 50);
+    expect([one.sink.text, two.sink.text]).toEqual(['1'.repeat(50), '2'.repeat(50)]);
+  });
+
+  test('that is paused takes no more than the system’s buffers hold, until it resumes', async () => {
+    const { stream, sink, peer } = await made();
+    stream.pause();
+    const sent = 40_000_000;
+    peer.write(Buffer.alloc(sent));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(sink.bytes).toBeLessThan(200_000);
+    stream.resume();
+    await until('all arrived', () => sink.bytes === sent);
+  });
+
+  test('tells when its peer is slow, and when it is not any more', async () => {
+    const { stream, sink, peer } = await made();
+    peer.pause();
+    let writes = 0;
+    while (stream.write(Buffer.alloc(1_000_000))) writes += 1;
+    expect(writes).toBeLessThan(50);
+    expect(stream.pendingBytes).toBeGreaterThan(0);
+    peer.resume();
+    await until('it drained', () => sink.drains === 1);
+  });
+
+  test.each(['end', 'destroy'] as const)('hears once of its peer’s %s', async (how) => {
+    const { stream, sink, peer } = await made();
+    if (how === 'end') peer.end('bye');
+    else peer.resetAndDestroy();
+    await until('the end was told', () => sink.closed.length > 0);
+    if (how === 'end') expect([sink.text, sink.closed]).toEqual(['bye', [null]]);
+    else expect(sink.closed[0]?.message).toMatch(/ECONNRESET/);
+    expect(stream.destroyed).toBe(true);
+    expect(sink.closed).toHaveLength(1);
+  });
+
+  test('that ends sends its last words first, even to a peer that goes on talking', async () => {
+    const { stream, sink, peer } = await made();
+    stream.pause();
+    stream.write(Buffer.from('last words'));
+    stream.end();
+    peer.write(Buffer.alloc(1_000_000));
+    expect(String((await once(peer, 'data'))[0])).toBe('last words');
+    peer.end();
+    await until('it is closed', () => sink.closed.length === 1);
+  });
+
+  test('is refused where nobody listens', async () => {
+    const { port } = await aServer();
+    const closed = createServer().listen(0, '127.0.0.1');
+    await once(closed, 'listening');
+    const free = (closed.address() as AddressInfo).port;
+    closed.close();
+    await once(closed, 'close');
+    expect(port).not.toBe(free);
+    await expect(open({ host: '127.0.0.1', port: free, deadlineMs: 1_000 })).rejects.toMatchObject({
+      source: 'backend-connect',
+      message: expect.stringMatching(`^Cannot connect to 127.0.0.1:${free}: `),
+    });
+  });
+});
+
+test('a peer that never takes our last words is cut off', async () => {
+  const { port, accepted } = await aServer();
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  const stream = new SocketStream(socket);
+  const sink = watched(stream);
+  (await accepted()).pause();
+  while (stream.write(Buffer.alloc(1_000_000)));
+  stream.end();
+  await within(
+    'it is cut off',
+    4_000,
+    until('closed', () => sink.closed.length === 1),
+  );
+});

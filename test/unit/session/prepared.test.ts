@@ -1,0 +1,201 @@
+import { describe, expect, test } from 'vitest';
+import { Command } from '../../../src/session/command.ts';
+import { packetFor } from '../../../src/session/execute-packet.ts';
+import { PreparedStatement, PreparedStatements } from '../../../src/session/prepared-statements.ts';
+import { CAP, union } from '../../../src/wire/capability.ts';
+import { COM } from '../../../src/wire/command.ts';
+import { MalformedPacketError } from '../../../src/wire/malformed.ts';
+import { frame, PacketWriter } from '../../../src/wire/writer.ts';
+import { fakeBackend } from '../../support/fake-backend.ts';
+import { NEW_CAPS } from '../../support/replies.ts';
+import { encodeExecute } from '../../support/scripted-client.ts';
+
+const NAMED_CAPS = union(NEW_CAPS, CAP.QUERY_ATTRIBUTES);
+const PREPARE = frame(Buffer.from('\u0016SELECT ?'), 0);
+
+function statementWith(parameters: number): PreparedStatement {
+  const statement = new PreparedStatement(1, PREPARE, 'read', 0);
+  statement.parameterCount = parameters;
+  return statement;
+}
+
+function run(
+  statement: PreparedStatement,
+  packet: Buffer,
+  on: ReturnType<typeof fakeBackend>,
+): Buffer {
+  const command = new Command();
+  command.begin(packet[4] ?? 0, packet, 0);
+  command.statement = statement;
+  return packetFor(command, on.connection);
+}
+
+describe.each([
+  ['plain', NEW_CAPS],
+  ['with query attributes', NAMED_CAPS],
+])('COM_STMT_EXECUTE, %s', (_, caps) => {
+  const execute = (id: number, values: string[], types: boolean) =>
+    encodeExecute({ id, values, types, caps });
+
+  test.each([1, 2, 8, 9, 300])('of %d parameters has its types on each server once', (count) => {
+    const values = Array.from({ length: count }, (_each, index) => String(index));
+    const statement = statementWith(count);
+    const one = fakeBackend({ caps });
+    const two = fakeBackend({ caps });
+    statement.preparedOn(one.connection, 10);
+    statement.preparedOn(two.connection, 20);
+    expect(run(statement, execute(1, values, true), one)).toEqual(execute(10, values, true));
+    expect(run(statement, execute(1, values, false), one)).toEqual(execute(10, values, false));
+    expect(run(statement, execute(1, values, false), two)).toEqual(execute(20, values, true));
+    expect(run(statement, execute(1, values, false), two)).toEqual(execute(20, values, false));
+    expect(run(statement, execute(1, values, true), two)).toEqual(execute(20, values, true));
+    expect(run(statement, execute(1, values, false), one)).toEqual(execute(10, values, false));
+  });
+
+  test('types that change are told to every server again', () => {
+    const statement = statementWith(1);
+    const one = fakeBackend({ caps });
+    const two = fakeBackend({ caps });
+    statement.preparedOn(one.connection, 10);
+    statement.preparedOn(two.connection, 20);
+    run(statement, execute(1, ['a'], true), one);
+    run(statement, execute(1, ['a'], false), two);
+    const other = Buffer.from(execute(1, ['a'], true));
+    // The type: behind the flag, in front of name and value.
+    const typeAt = other.indexOf(Buffer.from([1, 0xfd, 0])) + 1;
+    other[typeAt] = 0xfc;
+    run(statement, Buffer.from(other), two);
+    expect(run(statement, execute(1, ['a'], false), one)[typeAt]).toBe(0xfc);
+  });
+
+  test('prepared again, it needs its types again', () => {
+    const statement = statementWith(1);
+    const one = fakeBackend({ caps });
+    statement.preparedOn(one.connection, 10);
+    run(statement, execute(1, ['a'], true), one);
+    statement.preparedOn(one.connection, 11);
+    expect(run(statement, execute(1, ['a'], false), one)).toEqual(execute(11, ['a'], true));
+  });
+
+  test('without parameters only the id changes', () => {
+    const statement = statementWith(0);
+    const one = fakeBackend({ caps });
+    statement.preparedOn(one.connection, 10);
+    expect(run(statement, execute(1, [], false), one)).toEqual(execute(10, [], false));
+  });
+
+  test('that was never told types passes as it is', () => {
+    const statement = statementWith(1);
+    const one = fakeBackend({ caps });
+    statement.preparedOn(one.connection, 10);
+    expect(run(statement, execute(1, ['a'], false), one)).toEqual(execute(10, ['a'], false));
+  });
+
+  test('that is cut short anywhere in front of its values is malformed, never a crash', () => {
+    const whole = execute(1, ['a', 'b', 'c'], true).subarray(4);
+    const valuesAt = whole.length - 6;
+    for (let length = 5; length < whole.length; length += 1) {
+      const statement = statementWith(3);
+      const one = fakeBackend({ caps });
+      statement.preparedOn(one.connection, 10);
+      const attempt = () => run(statement, frame(whole.subarray(0, length), 0), one);
+      if (length < valuesAt) expect(attempt).toThrow(MalformedPacketError);
+      else expect(attempt).not.toThrow();
+    }
+  });
+});
+
+describe('commands about a statement', () => {
+  test.each([COM.STMT_FETCH, COM.STMT_RESET, COM.STMT_SEND_LONG_DATA])(
+    'command %d has the server’s id put in',
+    (com) => {
+      const statement = statementWith(1);
+      const one = fakeBackend();
+      statement.preparedOn(one.connection, 0xdead_beef);
+      const packet = new PacketWriter().u8(com).u32(1).u32(10).finish(0);
+      expect(run(statement, packet, one)).toEqual(
+        new PacketWriter().u8(com).u32(0xdead_beef).u32(10).finish(0),
+      );
+    },
+  );
+
+  test('a query attribute named by the client is kept beside its type', () => {
+    const statement = statementWith(0);
+    const one = fakeBackend({ caps: NAMED_CAPS });
+    statement.preparedOn(one.connection, 10);
+    const body = (id: number) =>
+      new PacketWriter()
+        .u8(COM.STMT_EXECUTE)
+        .u32(id)
+        .u8(0x08)
+        .u32(1)
+        .lenenc(1)
+        .u8(0)
+        .u8(1)
+        .u16(0xfd)
+        .lenencString('traceparent')
+        .lenencString('00-abc')
+        .finish(0);
+    expect(run(statement, body(1), one)).toEqual(body(10));
+    expect(statement.types?.toString('latin1')).toContain('traceparent');
+  });
+});
+
+describe('the statements of a session', () => {
+  test('are listed once prepared, and forgotten where closed or lost', () => {
+    const all = new PreparedStatements();
+    const statement = all.create(PREPARE, 'read', 0);
+    expect(all.get(statement.id)).toBeUndefined();
+    all.add(statement);
+    expect(all.get(statement.id)).toBe(statement);
+    const { connection } = fakeBackend();
+    statement.preparedOn(connection, 7);
+    statement.cursorOn = connection;
+    statement.longDataOn = connection;
+    expect(all.holds(connection)).toBe(true);
+    all.forget(connection);
+    expect([statement.on(connection), statement.cursorOn, statement.longDataOn]).toEqual([
+      undefined,
+      null,
+      null,
+    ]);
+    expect(all.holds(connection)).toBe(false);
+    all.remove(statement.id);
+    expect(all.get(statement.id)).toBeUndefined();
+  });
+
+  test('have ids of their own, which never are the one that means "the last"', () => {
+    const all = new PreparedStatements();
+    const ids = Array.from({ length: 3 }, () => all.create(PREPARE, 'read', 0).id);
+    expect(new Set(ids).size).toBe(3);
+    expect(Math.min(...ids)).toBeGreaterThan(0);
+  });
+
+  test('are bounded in number and in length together', () => {
+    const all = new PreparedStatements();
+    for (let left = 16_382; left > 0; left -= 1) all.add(all.create(PREPARE, 'read', 0));
+    expect(all.whyFull(1)).toMatch(/16382 prepared statements/);
+    all.clear();
+    expect(all.whyFull(1)).toBeNull();
+    const long = Buffer.alloc(16 * 1024 * 1024);
+    const kept = Array.from({ length: 4 }, () => all.create(long, 'read', 0));
+    for (const each of kept) all.add(each);
+    expect(all.whyFull(1)).toMatch(/longer than/);
+    all.remove(kept[0]?.id ?? 0);
+    expect(all.whyFull(1)).toBeNull();
+  });
+
+  test('fetch and reset go to the cursor, executions only to long data sent ahead', () => {
+    const statement = statementWith(1);
+    const cursor = fakeBackend().connection;
+    const data = fakeBackend().connection;
+    expect(statement.boundFor(COM.STMT_EXECUTE)).toBeNull();
+    statement.cursorOn = cursor;
+    expect(statement.boundFor(COM.STMT_EXECUTE)).toBeNull();
+    expect(statement.boundFor(COM.STMT_FETCH)).toBe(cursor);
+    expect(statement.boundFor(COM.STMT_RESET)).toBe(cursor);
+    statement.longDataOn = data;
+    expect(statement.boundFor(COM.STMT_EXECUTE)).toBe(data);
+    expect(statement.boundFor(COM.STMT_SEND_LONG_DATA)).toBe(data);
+  });
+});
