@@ -1,14 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { LagwiseError } from '../lib/errors.ts';
 import { SocketStream } from './byte-stream.ts';
-
-/** What one read of a socket may bring; the size that Node itself reads with. */
-const READ_BYTES = 64 * 1024;
-/**
- * Where all plain connections to servers read into, one after the other. Without it each read
- * allocates 64 KiB to give most of them back, which costs a tenth of a proxied point select.
- */
-const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
+import { sharedRead } from './shared-read.ts';
 
 /** Where to connect, and by when. */
 export interface DialTarget {
@@ -22,21 +15,10 @@ export interface DialTarget {
  * @throws LagwiseError `backend-connect` when it is refused or takes longer than `deadlineMs`
  */
 export async function dialPlain(target: DialTarget): Promise<SocketStream> {
-  let stream: SocketStream | null = null;
-  const socket = connect({
-    host: target.host,
-    port: target.port,
-    noDelay: true,
-    onread: {
-      buffer: READ_BUFFER,
-      callback: (bytes) => {
-        // A copy: the next read of whatever connection overwrites the buffer.
-        stream?.deliver(Buffer.from(READ_BUFFER.subarray(0, bytes)));
-        return true;
-      },
-    },
-  });
-  stream = new SocketStream(socket);
+  const { onread, bind } = sharedRead();
+  const socket = connect({ host: target.host, port: target.port, noDelay: true, onread });
+  const stream = new SocketStream(socket);
+  bind(stream);
   await connected(socket, target);
   return stream;
 }

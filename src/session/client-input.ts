@@ -123,10 +123,8 @@ export class ClientInput implements ByteSink {
     else if (this.rest.length === 0) this.rest = chunk;
     else this.rest = Buffer.concat([this.rest, chunk]);
     if (this.mode === MODE.BLOCKED) {
-      this.stream.pause();
-      if (this.rest.length > MAX_AHEAD_BYTES) {
-        this.handler.onClientMalformed('it sends on without waiting for answers');
-      }
+      // Only a socket that is read tells that its client has left.
+      if (this.rest.length >= MAX_AHEAD_BYTES) this.stream.pause();
       return;
     }
     if (!this.consuming) this.consume();

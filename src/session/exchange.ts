@@ -172,6 +172,8 @@ export class Exchange implements BackendUser {
     this.connection = null;
     connection.busy = false;
     connection.load.inFlight -= 1;
+    // Nothing more is owed: a slow client must not keep the next answer from being read.
+    connection.stream.resume();
     this.owner.onReplyEnd(connection, dropped);
   }
 

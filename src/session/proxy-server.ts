@@ -2,9 +2,10 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { LagwiseError } from '../lib/errors.ts';
 import { blockedError, ERROR_POLICY, sourceOf, toClientError } from '../lib/error-policy.ts';
 import type { ConnId } from '../lib/ids.ts';
-import { type ByteStream, SocketStream } from '../net/byte-stream.ts';
+import type { ByteStream, SocketStream } from '../net/byte-stream.ts';
 import { CompressedStream } from '../net/compressed-stream.ts';
 import { PacketChannel } from '../net/packet-channel.ts';
+import { acceptedStream } from '../net/shared-read.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import type { LoginFailure } from '../telemetry/labels.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
@@ -64,7 +65,7 @@ export class ProxyServer {
     const { deps } = this;
     const address = socket.remoteAddress ?? 'unknown';
     deps.metrics.clients.accepted();
-    const stream = new SocketStream(socket);
+    const stream = acceptedStream(socket);
     const blockedMs = deps.limiter.blockedForMs(address, performance.now());
     if (blockedMs > 0) {
       this.turnAway(stream, 'blocked', blockedError(blockedMs));
