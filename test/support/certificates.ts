@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { generate } from 'selfsigned';
 
 /** A self-signed certificate, which is its own authority, and its key, both PEM. */
@@ -6,7 +7,7 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** @param name common name and subject alternative name */
+/** @param name common name and subject alternative name: a host or an address */
 export async function selfSigned(name: string): Promise<Certificate> {
   const until = new Date();
   until.setFullYear(until.getFullYear() + 1);
@@ -16,7 +17,10 @@ export async function selfSigned(name: string): Promise<Certificate> {
     notAfterDate: until,
     extensions: [
       { name: 'basicConstraints', cA: true },
-      { name: 'subjectAltName', altNames: [{ type: 2, value: name }] },
+      {
+        name: 'subjectAltName',
+        altNames: [isIP(name) === 0 ? { type: 2, value: name } : { type: 7, ip: name }],
+      },
     ],
   });
   return { cert: made.cert, key: made.private };

@@ -14,6 +14,8 @@ const PROBE_MS = 15;
 export class ScriptedCluster {
   readonly servers: readonly ScriptedServer[];
   readonly logs: string[] = [];
+  /** By what name the proxy knows the servers. */
+  host = '127.0.0.1';
   #app: App | null = null;
   readonly #clients = new Set<ScriptedClient>();
 
@@ -118,7 +120,7 @@ export class ScriptedCluster {
   #config(part: ConfigPart): Readonly<Record<string, unknown>> {
     const sections: Record<string, unknown> = {
       admin: { enabled: false },
-      servers: this.servers.map(({ id, port }) => ({ id, host: '127.0.0.1', port })),
+      servers: this.servers.map(({ id, port }) => ({ id, host: this.host, port })),
       serverTls: { mode: 'off' },
       pool: { connectTimeoutMs: 1000 },
       shutdown: { drainMs: 100 },

@@ -1,8 +1,9 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, verify } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import * as cachingSha2 from '../../src/auth/caching-sha2.ts';
+import { ed25519PublicKey } from '../../src/auth/ed25519.ts';
 import * as native from '../../src/auth/native-password.ts';
 import { CAP, common, union, without } from '../../src/wire/capability.ts';
 import { COM } from '../../src/wire/command.ts';
@@ -42,6 +43,9 @@ export type AuthPath =
   /** The greeting names `mysql_native_password`. */
   | 'native'
   | 'switch-to-native'
+  | 'switch-to-sha256'
+  /** MariaDB's, with a nonce of its own length. */
+  | 'switch-to-ed25519'
   | 'switch-to-clear'
   | 'switch-to-unknown'
   /** ERROR 1045. */
@@ -139,6 +143,10 @@ interface Rule {
 }
 
 const NONCE = Buffer.from('abcdefghijklmnopqrst');
+/** No NUL ends a nonce of this length: its own last byte is one. */
+const LONG_NONCE = Buffer.concat([Buffer.alloc(31, 0x42), Buffer.alloc(1)]);
+/** What stands in front of an Ed25519 key in its DER form. */
+const ED25519_DER = Buffer.from('302a300506032b6570032100', 'hex');
 const TRACKERS = /^SET SESSION session_track_/;
 let rsa: { privateKey: KeyObject; publicPem: Buffer } | null = null;
 
@@ -385,8 +393,8 @@ export class ScriptedServer {
     const { auth } = this.traits;
     const password = Buffer.from(PASSWORD);
     const { caps } = response;
-    const switchTo = async (pluginName: string): Promise<Buffer> => {
-      pipe.write(encodeAuthSwitchRequest({ pluginName, nonce: NONCE }, pipe.lastSeq + 1));
+    const switchTo = async (pluginName: string, nonce = NONCE): Promise<Buffer> => {
+      pipe.write(encodeAuthSwitchRequest({ pluginName, nonce }, pipe.lastSeq + 1));
       return (await pipe.read()).payload;
     };
     const sayOk = (isRight: boolean): boolean => {
@@ -408,6 +416,12 @@ export class ScriptedServer {
         return sayOk(native.verify(response.authResponse, password, NONCE));
       case 'switch-to-native':
         return sayOk(native.verify(await switchTo('mysql_native_password'), password, NONCE));
+      case 'switch-to-sha256': {
+        const asked = await switchTo('sha256_password');
+        return sayOk(password.equals(await this.#sha256Exchange(pipe, asked, secured)));
+      }
+      case 'switch-to-ed25519':
+        return sayOk(isSignedBy(password, await switchTo('client_ed25519', LONG_NONCE)));
       case 'switch-to-clear':
         return sayOk(
           cachingSha2.readClearPassword(await switchTo('mysql_clear_password')).equals(password),
@@ -422,6 +436,15 @@ export class ScriptedServer {
         await pipe.closed;
         return false;
     }
+  }
+
+  /** The clear password over TLS, else encrypted by the key that the client asked for with 0x01. */
+  async #sha256Exchange(pipe: PacketPipe, asked: Buffer, secured: boolean): Promise<Buffer> {
+    if (secured) return cachingSha2.readClearPassword(asked);
+    if (asked.length !== 1 || asked[0] !== 1) return Buffer.from('no key was asked for');
+    const { privateKey, publicPem } = rsaKeys();
+    pipe.write(encodeAuthMoreData(publicPem, pipe.lastSeq + 1));
+    return cachingSha2.rsaDecryptPassword((await pipe.read()).payload, NONCE, privateKey);
   }
 
   #sayFastOk(pipe: PacketPipe, caps: number): void {
@@ -496,6 +519,12 @@ export class ScriptedServer {
     if (/^(SELECT|SHOW)/i.test(text)) return row(session, this.id);
     return /^(INSERT|UPDATE|DELETE)/i.test(text) ? ok(session, { affectedRows: 1 }) : ok(session);
   }
+}
+
+function isSignedBy(password: Buffer, signature: Buffer): boolean {
+  const der = Buffer.concat([ED25519_DER, ed25519PublicKey(password)]);
+  const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
+  return verify(null, LONG_NONCE, key, signature);
 }
 
 function matches(match: RegExp | number, { com, text }: ServerCommand): boolean {

@@ -2,7 +2,7 @@ import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { selfSigned } from '../../support/certificates.ts';
+import { type Certificate, selfSigned } from '../../support/certificates.ts';
 import type { PacketPipe } from '../../support/packet-pipe.ts';
 import {
   freshCluster,
@@ -14,7 +14,14 @@ import { until } from '../../support/until.ts';
 
 describe('how a session logs in to its server', () => {
   const cluster = useScriptedCluster(1);
-  const answersFor: readonly AuthPath[] = ['fast', 'full', 'native', 'switch-to-native'];
+  const answersFor: readonly AuthPath[] = [
+    'fast',
+    'full',
+    'native',
+    'switch-to-native',
+    'switch-to-sha256',
+    'switch-to-ed25519',
+  ];
 
   test.each(answersFor)('by the path "%s", without TLS', async (auth) => {
     cluster.db(1).traits.auth = auth;
@@ -110,7 +117,7 @@ describe('a server that does not let in', () => {
 
 describe('TLS to the servers', () => {
   let folder = '';
-  const files = { mine: '', other: '' };
+  const files = { mine: '', other: '', local: '' };
   let pem = { mine: { cert: '', key: '' }, local: { cert: '', key: '' } };
 
   beforeAll(async () => {
@@ -125,15 +132,24 @@ describe('TLS to the servers', () => {
     }
     files.mine = join(folder, 'mine.pem');
     files.other = join(folder, 'other.pem');
+    files.local = join(folder, 'local.pem');
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   /** What a client's login comes to where proxy and server stand so to TLS. */
-  async function tryMode(given: { mode: string; ca?: string; tls: boolean; auth?: AuthPath }) {
+  async function tryMode(given: {
+    mode: string;
+    ca?: string;
+    tls: boolean;
+    auth?: AuthPath;
+    pem?: Certificate;
+    host?: string;
+  }) {
     const secured = new ScriptedCluster(1);
     onTestFinished(() => secured.stop());
     const server = secured.db(1);
-    server.traits.tls = given.tls ? serverTls(pem.mine) : null;
+    secured.host = given.host ?? secured.host;
+    server.traits.tls = given.tls ? serverTls(given.pem ?? pem.mine) : null;
     server.traits.auth = given.auth ?? 'fast';
     await secured.start({
       serverTls: { mode: given.mode, caFile: given.ca ?? null },
@@ -162,6 +178,12 @@ describe('TLS to the servers', () => {
     );
   });
 
+  test('mode verify-identity takes the certificate of the server’s own name', async () => {
+    const host = 'localhost';
+    const given = { mode: 'verify-identity', tls: true, ca: files.local, pem: pem.local, host };
+    expect((await tryMode(given)).result).toBe('secured');
+  });
+
   test.each([
     ['required', undefined, false],
     ['verify-ca', 'other' as const, true],
@@ -176,7 +198,7 @@ describe('TLS to the servers', () => {
     expect(snapshot.primary).toBeNull();
   });
 
-  test.each(['full', 'switch-to-clear'] as const)(
+  test.each(['full', 'switch-to-clear', 'switch-to-sha256'] as const)(
     '%s: the password itself goes over TLS',
     async (auth) => {
       expect((await tryMode({ mode: 'required', tls: true, auth })).result).toBe('secured');

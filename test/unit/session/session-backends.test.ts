@@ -274,6 +274,7 @@ describe('state', () => {
     setVariable();
     pool.answers.set('db1', Buffer.from([1, 0, 0, 1, 0x42]));
     await expect(backends.obtain(aim('primary'))).rejects.toThrow(/malformed/);
+    expect(pool.opened[0]?.stream.destroyed).toBe(true);
     pool.answers.clear();
     expect(backends.ready(aim('primary'))).toBeNull();
     expect(await obtain('primary')).toBe('db1');
