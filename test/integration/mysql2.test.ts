@@ -121,11 +121,13 @@ describe.each(FLAVORS)('mysql2 on %s', (flavor) => {
     });
 
     it('reads move between servers with their parameter types', async () => {
-      // Enough sessions to use both replicas, with writes between that move reads to the primary.
+      // Enough sessions to use both replicas, then writes that move their reads to the primary.
       await Promise.all(
-        Array.from({ length: 12 }, async (_, index) => {
+        Array.from({ length: 16 }, async (_, index) => {
           const connection = await cluster.connect();
           const id = 100 + index;
+          const [before] = await connection.execute('SELECT n, word FROM t WHERE id = ?', [id]);
+          expect(before).toMatchObject([{ word: `word ${id} 🐬` }]);
           for (let round = 1; round <= 10; round += 1) {
             const [changed] = await connection.execute<ResultSetHeader>(
               'UPDATE t SET n = ? WHERE id = ?',

@@ -190,6 +190,7 @@ describe.skipIf(direct).each(FLAVORS)('on %s', (flavor) => {
       await Promise.all(['db2', 'db3'].map((id) => lab.setLag(id, 0)));
       await lab.waitReplicated();
     }
+    await cluster.proxy.untilServing(['db2', 'db3']);
   });
 
   it('no statement was ever sent to a replica that had to refuse it', async () => {
@@ -202,6 +203,7 @@ describe.skipIf(direct).each(FLAVORS)('on %s', (flavor) => {
     // A view over a function that writes: nothing in the statement's text shows it.
     await cluster.root('db1', 'CREATE VIEW app.innocent AS SELECT app.noisy() AS n');
     await cluster.lab.waitReplicated();
+    await cluster.proxy.untilServing(['db2', 'db3']);
     const connection = await cluster.connect();
     const before = await valueOf(connection, 'SELECT COUNT(*) FROM numbered');
     expect(await valueOf(connection, 'SELECT n FROM innocent')).toBe(7);
