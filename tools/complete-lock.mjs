@@ -51,7 +51,8 @@ for (const [path, parent] of Object.entries(packages)) {
   for (const [name, version] of Object.entries(parent.optionalDependencies ?? {})) {
     if (isLocked(name, path)) continue;
     const entry = entryOf(name, version, parent);
-    if (entry === null) throw new Error(`${name}@${version} of ${path} cannot be completed by name`);
+    if (entry === null)
+      throw new Error(`${name}@${version} of ${path} cannot be completed by name`);
     packages[`node_modules/${name}`] = entry;
     added.push(name);
   }

@@ -12,4 +12,3 @@ export const PLUGIN = {
   /** MariaDB. */
   ED25519: 'client_ed25519',
 } as const;
-export type PluginName = (typeof PLUGIN)[keyof typeof PLUGIN];

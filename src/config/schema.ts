@@ -232,7 +232,3 @@ type DeepReadonly<T> = T extends Secret | ServerId | string | number | boolean |
 
 /** The whole configuration, every default filled in, deep-frozen. */
 export type Config = DeepReadonly<z.output<ReturnType<typeof makeConfigSchema>>>;
-/** One entry of `servers`. */
-export type ServerConfig = Config['servers'][number];
-/** Who may log in. */
-export type UsersConfig = Config['users'];

@@ -1,6 +1,7 @@
 import type { ByteSink, ByteStream } from '../net/byte-stream.ts';
 import { COM } from '../wire/command.ts';
 import { frameLength } from '../wire/reply-fields.ts';
+import { HEADER_BYTES, MAX_FRAME_BYTES } from '../wire/writer.ts';
 import { FrameWalker, UNTIL } from './frame-walker.ts';
 
 /** What {@link ClientInput} finds in a client's bytes. */
@@ -25,8 +26,6 @@ export interface CommandHandler {
 const MODE = { READY: 0, BLOCKED: 1, LONG: 2, FILE: 3, RAW: 4, CLOSED: 5 } as const;
 type Mode = (typeof MODE)[keyof typeof MODE];
 
-const HEADER_BYTES = 4;
-const MAX_FRAME = 0xffffff;
 /** Header and command byte. */
 const MIN_COMMAND_BYTES = 5;
 /** Of a long command so much is there at least: enough for a statement id. */
@@ -178,7 +177,8 @@ export class ClientInput implements ByteSink {
       return false;
     }
     // A statement to be prepared is kept anyway: only one of several frames is too long.
-    const isPrepare = bytes[HEADER_BYTES] === COM.STMT_PREPARE && total < MAX_FRAME + HEADER_BYTES;
+    const isPrepare =
+      bytes[HEADER_BYTES] === COM.STMT_PREPARE && total < MAX_FRAME_BYTES + HEADER_BYTES;
     if (total > this.gatherMaxBytes && !isPrepare) {
       if (bytes.length < LONG_HEAD_BYTES) return false;
       return this.longCommand(bytes, total);

@@ -1,5 +1,4 @@
-const MAX_FRAME = 0xffffff;
-const HEADER_BYTES = 4;
+import { HEADER_BYTES, MAX_FRAME_BYTES } from '../wire/writer.ts';
 
 /** What ends a run of frames. */
 export const UNTIL = {
@@ -52,7 +51,8 @@ export class FrameWalker {
     }
     this.lastSeq = byte;
     this.left = this.length;
-    this.isLast = this.until === UNTIL.EMPTY_FRAME ? this.length === 0 : this.length < MAX_FRAME;
+    this.isLast =
+      this.until === UNTIL.EMPTY_FRAME ? this.length === 0 : this.length < MAX_FRAME_BYTES;
     this.headerBytes = 0;
     this.length = 0;
   }

@@ -1,7 +1,6 @@
 import { MalformedPacketError } from './malformed.ts';
-
-const FIRST_EOF = 0xfe;
-const STATUS_STATE_CHANGED = 0x4000;
+import { EOF } from './packets/eof.ts';
+import { STATUS } from './status.ts';
 
 /** What the OK, EOF and ERR packets of one reply said; of several results the last one counts. */
 export class ReplyFacts {
@@ -30,7 +29,7 @@ export class ReplyFacts {
   }
 
   readEof(buffer: Buffer, body: number, length: number): void {
-    if (length < 5 || buffer[body] !== FIRST_EOF) {
+    if (length < 5 || buffer[body] !== EOF) {
       throw new MalformedPacketError('An EOF packet was expected');
     }
     this.warnings = buffer.readUInt16LE(body + 1);
@@ -48,7 +47,7 @@ export class ReplyFacts {
     this.affectedRows = first < 0xfb ? first : 0xfb;
     this.status = buffer.readUInt16LE(statusAt);
     this.warnings = buffer.readUInt16LE(statusAt + 2);
-    return (this.status & STATUS_STATE_CHANGED) !== 0;
+    return (this.status & STATUS.SESSION_STATE_CHANGED) !== 0;
   }
 }
 

@@ -1,7 +1,13 @@
 import { CAP, has } from './capability.ts';
 import { MalformedPacketError } from './malformed.ts';
+import { EOF, EOF_BELOW_BYTES } from './packets/eof.ts';
+import { ERR } from './packets/err.ts';
+import { LOCAL_INFILE } from './packets/local-infile-request.ts';
+import { OK } from './packets/ok.ts';
 import { columnCount, frameLength, ReplyFacts } from './reply-fields.ts';
 import { REPLY, STEP, type ReplyKind, type Step } from './reply-kinds.ts';
+import { STATUS } from './status.ts';
+import { HEADER_BYTES, MAX_FRAME_BYTES } from './writer.ts';
 
 const PHASE = {
   FIRST: 0,
@@ -15,20 +21,10 @@ const PHASE = {
 } as const;
 type Phase = (typeof PHASE)[keyof typeof PHASE];
 
-const HEADER_BYTES = 4;
 /** Header and first payload byte: enough to tell a row from an end. */
 const HEAD_BYTES = 5;
-const MAX_FRAME = 0xffffff;
 /** No server sends an OK packet longer than this: its session state is a few variables. */
 const MAX_HELD_BYTES = 1 << 20;
-
-const FIRST_OK = 0x00;
-const FIRST_FILE = 0xfb;
-const FIRST_EOF = 0xfe;
-const FIRST_ERR = 0xff;
-
-const STATUS_MORE_RESULTS = 0x0008;
-const STATUS_CURSOR_EXISTS = 0x0040;
 
 const EMPTY = Buffer.alloc(0);
 
@@ -216,20 +212,21 @@ export class ReplyTracker {
    */
   private passes(length: number, first: number): boolean {
     if (this.continues) {
-      this.continues = length === MAX_FRAME;
+      this.continues = length === MAX_FRAME_BYTES;
       return true;
     }
     if (length === 0) throw new MalformedPacketError('A reply packet is empty');
     switch (this.phase) {
       case PHASE.ROWS:
-        if (first === FIRST_ERR) return false;
-        if (first === FIRST_EOF && length < (this.deprecateEof ? MAX_FRAME : 9)) return false;
-        this.continues = length === MAX_FRAME;
+        if (first === ERR) return false;
+        if (first === EOF && length < (this.deprecateEof ? MAX_FRAME_BYTES : EOF_BELOW_BYTES))
+          return false;
+        this.continues = length === MAX_FRAME_BYTES;
         return true;
       case PHASE.COLUMNS:
       case PHASE.PARAMS:
-        if (first === FIRST_ERR) return false;
-        this.continues = length === MAX_FRAME;
+        if (first === ERR) return false;
+        this.continues = length === MAX_FRAME_BYTES;
         this.definitionsLeft -= 1;
         if (this.definitionsLeft === 0) this.definitionsEnd();
         return true;
@@ -259,7 +256,7 @@ export class ReplyTracker {
   }
 
   private columnsEnd(): void {
-    const cursor = this.facts.status !== -1 && (this.facts.status & STATUS_CURSOR_EXISTS) !== 0;
+    const cursor = this.facts.status !== -1 && (this.facts.status & STATUS.CURSOR_EXISTS) !== 0;
     if (this.kind === REPLY.PREPARE) this.phase = PHASE.END;
     // Without DEPRECATE_EOF a cursor's reply ends with the EOF behind the columns.
     else this.phase = cursor && !this.deprecateEof ? PHASE.END : PHASE.ROWS;
@@ -273,7 +270,7 @@ export class ReplyTracker {
       this.phase = PHASE.END;
       return false;
     }
-    if (first === FIRST_ERR) {
+    if (first === ERR) {
       this.facts.readErr(buffer, body, length);
       this.phase = PHASE.END;
       return false;
@@ -304,20 +301,19 @@ export class ReplyTracker {
       this.readPrepareOk(buffer, body, length, first);
       return false;
     }
-    if (first === FIRST_OK) {
+    if (first === OK) {
       const hasState = this.facts.readOk(buffer, body, length);
       this.endResult();
       return hasState;
     }
     if (this.kind === REPLY.SIMPLE) {
-      if (first !== FIRST_EOF)
-        throw new MalformedPacketError('A simple reply is no OK, EOF or ERR');
-      if (length < 9) this.facts.readEof(buffer, body, length);
+      if (first !== EOF) throw new MalformedPacketError('A simple reply is no OK, EOF or ERR');
+      if (length < EOF_BELOW_BYTES) this.facts.readEof(buffer, body, length);
       else this.facts.readOk(buffer, body, length);
       this.phase = PHASE.END;
       return false;
     }
-    if (first === FIRST_FILE) {
+    if (first === LOCAL_INFILE) {
       this.phase = PHASE.FILE;
       return false;
     }
@@ -327,7 +323,7 @@ export class ReplyTracker {
   }
 
   private readPrepareOk(buffer: Buffer, body: number, length: number, first: number): void {
-    if (first !== FIRST_OK || length < 12) {
+    if (first !== OK || length < 12) {
       throw new MalformedPacketError('The answer to PREPARE is malformed');
     }
     this.statementId = buffer.readUInt32LE(body + 1);
@@ -347,14 +343,16 @@ export class ReplyTracker {
 
   private readRowsEnd(buffer: Buffer, body: number, length: number): boolean {
     const hasState =
-      length < 9 && !this.deprecateEof ? false : this.facts.readOk(buffer, body, length);
-    if (length < 9 && !this.deprecateEof) this.facts.readEof(buffer, body, length);
+      length < EOF_BELOW_BYTES && !this.deprecateEof
+        ? false
+        : this.facts.readOk(buffer, body, length);
+    if (length < EOF_BELOW_BYTES && !this.deprecateEof) this.facts.readEof(buffer, body, length);
     if (this.kind === REPLY.RESULT) this.endResult();
     else this.phase = PHASE.END;
     return hasState;
   }
 
   private endResult(): void {
-    this.phase = (this.facts.status & STATUS_MORE_RESULTS) !== 0 ? PHASE.FIRST : PHASE.END;
+    this.phase = (this.facts.status & STATUS.MORE_RESULTS_EXISTS) !== 0 ? PHASE.FIRST : PHASE.END;
   }
 }
