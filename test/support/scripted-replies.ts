@@ -77,7 +77,7 @@ export interface SeqForm extends ReplyForm {
 }
 
 /** The number of frames in framed bytes. */
-export function countPackets(bytes: Buffer): number {
+function countPackets(bytes: Buffer): number {
   let count = 0;
   for (let at = 0; at < bytes.length; at += 4 + bytes.readUIntLE(at, 3)) count += 1;
   return count;

@@ -28,7 +28,7 @@ export const PASSWORD = 'the-s3cret';
 export const MONITOR_USER = 'monitor';
 
 /** What MySQL 9 offers, less what the proxy never asks for. */
-export const MYSQL_CAPS = union(
+const MYSQL_CAPS = union(
   without(0x00ff_ffff, CAP.COMPRESS, CAP.SSL),
   CAP.DEPRECATE_EOF,
   CAP.QUERY_ATTRIBUTES,
