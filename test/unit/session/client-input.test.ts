@@ -138,17 +138,18 @@ describe('what breaks the protocol', () => {
 
 describe('a client that sends on and on without waiting for answers', () => {
   test('is read up to a bound, then paused, and heard out later', () => {
+    const ahead = Buffer.concat(Array.from({ length: 200 }, () => query('SELECT 1')));
     let sent = 0;
-    while (!stream.paused && sent < 4 << 20) {
-      stream.receive(query('SELECT 1'.repeat(7)));
+    while (!stream.paused && sent < 4_000) {
+      stream.receive(ahead);
       sent += 1;
     }
-    expect(sent * query('SELECT 1'.repeat(7)).length).toBeLessThan((1 << 20) + 1024);
+    expect(sent * ahead.length).toBeLessThan((1 << 20) + ahead.length);
     expect([handler.commands, handler.malformed]).toEqual([[], []]);
     handler.onEach = () => input.ready();
     input.ready();
     expect(stream.paused).toBe(false);
-    expect(handler.commands).toHaveLength(sent);
+    expect(handler.commands).toHaveLength(sent * 200);
   });
 });
 
