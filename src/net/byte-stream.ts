@@ -63,7 +63,7 @@ export class SocketStream implements ByteStream {
     if (first) this.socket.on('data', (chunk: Buffer) => this.sink?.onBytes(chunk));
   }
 
-  /** Bytes that were read past the socket's own `data` events (see `dialPlain`). */
+  /** Bytes that were read past the socket's own `data` events (see `sharedRead`). */
   deliver(chunk: Buffer): void {
     this.sink?.onBytes(chunk);
   }

@@ -11,26 +11,16 @@ export interface DialTarget {
 }
 
 /**
- * Opens a TCP connection that stays plain.
+ * Opens a TCP connection.
  * @throws LagwiseError `backend-connect` when it is refused or takes longer than `deadlineMs`
  */
-export async function dialPlain(target: DialTarget): Promise<SocketStream> {
+export async function dial(target: DialTarget): Promise<SocketStream> {
   const { onread, bind } = sharedRead();
   const socket = connect({ host: target.host, port: target.port, noDelay: true, onread });
   const stream = new SocketStream(socket);
   bind(stream);
   await connected(socket, target);
   return stream;
-}
-
-/**
- * Opens a TCP connection that may go over to TLS.
- * @throws LagwiseError as `dialPlain`
- */
-export async function dial(target: DialTarget): Promise<SocketStream> {
-  const socket = connect({ host: target.host, port: target.port, noDelay: true });
-  await connected(socket, target);
-  return new SocketStream(socket);
 }
 
 async function connected(socket: Socket, { host, port, deadlineMs }: DialTarget): Promise<void> {

@@ -1,7 +1,8 @@
 import { isIP, type Socket } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect } from 'node:tls';
 import type { Config } from '../config/schema.ts';
 import { LagwiseError } from '../lib/errors.ts';
+import { SocketStream } from './byte-stream.ts';
 
 export type ServerTlsMode = Config['serverTls']['mode'];
 
@@ -18,16 +19,12 @@ export async function dialTls(
   socket: Socket,
   tls: DialTls,
   deadlineMs: number,
-): Promise<TLSSocket> {
-  const verify = tls.mode === 'verify-ca' || tls.mode === 'verify-identity';
+): Promise<SocketStream> {
   const secured = connect({
     socket,
     ...(tls.ca === null ? {} : { ca: tls.ca }),
-    rejectUnauthorized: verify,
-    // `verify-ca` accepts any name: the word is the mysql client's, and so is its meaning.
-    ...(tls.mode === 'verify-identity'
-      ? { host: tls.host, ...(isIP(tls.host) === 0 ? { servername: tls.host } : {}) }
-      : { checkServerIdentity: () => undefined }),
+    rejectUnauthorized: tls.mode === 'verify-ca' || tls.mode === 'verify-identity',
+    ...identityOptions(tls),
   });
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   const fail = (why: string) =>
@@ -46,5 +43,12 @@ export async function dialTls(
     clearTimeout(timer);
     secured.off('close', onClose);
   }
-  return secured;
+  return new SocketStream(secured);
+}
+
+function identityOptions(tls: DialTls): ConnectionOptions {
+  // `verify-ca` accepts any name: the word is the mysql client's, and so is its meaning.
+  if (tls.mode !== 'verify-identity') return { checkServerIdentity: () => undefined };
+  // An address is no server name: it is compared with the certificate, but not sent.
+  return { host: tls.host, ...(isIP(tls.host) === 0 ? { servername: tls.host } : {}) };
 }

@@ -1,11 +1,10 @@
 import { Socket } from 'node:net';
 import { SocketStream } from './byte-stream.ts';
+import { copyOfRead, READ_BYTES } from './read-chunks.ts';
 
-/** What one read of a socket may bring; the size that Node itself reads with. */
-const READ_BYTES = 64 * 1024;
 /**
- * Where plain connections read into, one after the other. Without it Node allocates 64 KiB for
- * each read to give most of them back, which costs a tenth of a proxied point select.
+ * Where sockets read into, one after the other. Without it Node allocates 64 KiB for each read to
+ * give most of them back, which costs a tenth of a proxied point select.
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
 
@@ -20,7 +19,7 @@ export function sharedRead(): {
       buffer: READ_BUFFER,
       callback: (bytes) => {
         // A copy: the next read of whatever connection overwrites the buffer.
-        target?.deliver(Buffer.from(READ_BUFFER.subarray(0, bytes)));
+        target?.deliver(copyOfRead(READ_BUFFER.subarray(0, bytes)));
         return true;
       },
     },

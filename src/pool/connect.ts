@@ -1,7 +1,7 @@
 import { backendThreadId } from '../lib/ids.ts';
 import { LagwiseError } from '../lib/errors.ts';
-import { SocketStream } from '../net/byte-stream.ts';
-import { dial, dialPlain } from '../net/dial.ts';
+import type { SocketStream } from '../net/byte-stream.ts';
+import { dial } from '../net/dial.ts';
 import { PacketChannel } from '../net/packet-channel.ts';
 import { dialTls, type ServerTlsMode } from '../net/server-tls.ts';
 import type { ServerView } from '../topology/snapshot.ts';
@@ -44,7 +44,7 @@ export async function connectBackend(
 ): Promise<Connected> {
   const started = performance.now();
   const target = { host: server.host, port: server.port, deadlineMs: options.timeoutMs };
-  const stream = await (options.tls.mode === 'off' ? dialPlain(target) : dial(target));
+  const stream = await dial(target);
   const left = Math.max(1, options.timeoutMs - (performance.now() - started));
   const channel = new PacketChannel(
     stream,
@@ -167,7 +167,7 @@ async function upgrade(
   }
   const socket = (channel.stream as SocketStream).release(Buffer.alloc(0));
   const secured = await dialTls(socket, { mode, ca, host: server.host }, login.options.timeoutMs);
-  channel.moveTo(new SocketStream(secured));
+  channel.moveTo(secured);
   channel.nextSeq += 1;
   return true;
 }

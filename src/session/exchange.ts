@@ -1,4 +1,5 @@
 import type { ByteStream } from '../net/byte-stream.ts';
+import { isLargeRead, recycle } from '../net/read-chunks.ts';
 import type { BackendConnection, BackendUser } from '../pool/backend-connection.ts';
 import type { Traffic } from '../telemetry/plain-counters.ts';
 import { CAP, has } from '../wire/capability.ts';
@@ -44,6 +45,8 @@ export class Exchange implements BackendUser {
   private readonly showsState: boolean;
   private readonly clientCaps: number;
   private connection: BackendConnection | null = null;
+  /** Large chunks whose bytes the client's socket may still refer to. */
+  private readonly sending: Buffer[] = [];
 
   constructor(
     owner: ExchangeOwner,
@@ -85,8 +88,18 @@ export class Exchange implements BackendUser {
     return this.connection.stream.write(part);
   }
 
+  /** Lets the memory of a chunk be used again as soon as the client's socket has taken it. */
+  private giveBack(chunk: Buffer): void {
+    this.sending.push(chunk);
+    if (this.client.pendingBytes > 0) return;
+    for (const sent of this.sending) recycle(sent);
+    this.sending.length = 0;
+  }
+
   /** The client has taken what was sent. */
   clientDrained(): void {
+    for (const sent of this.sending) recycle(sent);
+    this.sending.length = 0;
     this.connection?.stream.resume();
   }
 
@@ -110,6 +123,7 @@ export class Exchange implements BackendUser {
     this.traffic.serverInBytes += chunk.length;
     try {
       this.follow(connection, chunk);
+      if (isLargeRead(chunk)) this.giveBack(chunk);
     } catch (error) {
       if (!(error instanceof MalformedPacketError)) throw error;
       connection.destroy();
