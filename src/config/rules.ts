@@ -13,6 +13,7 @@ const RULES: readonly Rule[] = [
   certificateIsComplete,
   listenersAreDistinct,
   verifyNeedsTls,
+  identityNeedsNames,
   holdOutlastsDetection,
 ];
 
@@ -104,4 +105,16 @@ function holdOutlastsDetection({ monitor, failover }: Config): string[] {
   return [
     `failover.holdMs: ${failover.holdMs} is not longer than monitor.intervalMs + monitor.timeoutMs (${noticedMs}): held writes would fail before a dead primary is noticed; expected more, or 0 to hold none`,
   ];
+}
+
+/** Certificates of servers bear names; an address would be compared with none of them. */
+function identityNeedsNames({ servers, serverTls }: Config): string[] {
+  if (serverTls.mode !== 'verify-identity') return [];
+  return servers.flatMap(({ host }, index) =>
+    /^[\d.]+$|:/.test(host)
+      ? [
+          `servers[${index}].host: found the address "${host}", expected a name, since serverTls.mode "verify-identity" compares it with the certificate (or use "verify-ca")`,
+        ]
+      : [],
+  );
 }

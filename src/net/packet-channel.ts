@@ -25,6 +25,8 @@ export class PacketChannel implements ByteSink {
   stream: ByteStream;
   /** Sequence id of the next packet that we send: one after the last one seen. */
   nextSeq = 0;
+  /** When every pending and later read fails (monotonic ms). */
+  readonly deadlineAtMs: number;
   /** Aborted when the peer is gone or late, for whoever waits for something else meanwhile. */
   readonly gone: AbortSignal;
   private readonly goneController = new AbortController();
@@ -46,6 +48,7 @@ export class PacketChannel implements ByteSink {
     this.stream = stream;
     this.errors = errors;
     this.gone = this.goneController.signal;
+    this.deadlineAtMs = performance.now() + options.deadlineMs;
     this.framer = new Framer(options.maxPacketBytes);
     this.timer = setTimeout(() => {
       this.fail(

@@ -1,4 +1,4 @@
-import { isIP, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { type ConnectionOptions, connect } from 'node:tls';
 import type { Config } from '../config/schema.ts';
 import { LagwiseError } from '../lib/errors.ts';
@@ -49,6 +49,5 @@ export async function dialTls(
 function identityOptions(tls: DialTls): ConnectionOptions {
   // `verify-ca` accepts any name: the word is the mysql client's, and so is its meaning.
   if (tls.mode !== 'verify-identity') return { checkServerIdentity: () => undefined };
-  // An address is no server name: it is compared with the certificate, but not sent.
-  return { host: tls.host, ...(isIP(tls.host) === 0 ? { servername: tls.host } : {}) };
+  return { host: tls.host, servername: tls.host };
 }

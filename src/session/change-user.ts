@@ -1,5 +1,4 @@
 import { createNonce } from '../auth/nonce.ts';
-import type { ConnId } from '../lib/ids.ts';
 import type { PacketChannel } from '../net/packet-channel.ts';
 import type { Identity } from '../pool/identity.ts';
 import { decodeChangeUser } from '../wire/packets/change-user.ts';
@@ -18,7 +17,7 @@ export async function changeUser(
   deps: SessionDeps,
   channel: PacketChannel,
   asking: { identity: Identity; secured: boolean; payload: Buffer },
-  client: { id: ConnId; address: string; gone: AbortSignal },
+  address: string,
 ): Promise<Login> {
   const { identity: before, secured } = asking;
   const asked = decodeChangeUser(asking.payload, {
@@ -42,7 +41,8 @@ export async function changeUser(
     caps: before.caps,
     attributes: asked.attributes === null ? before.attributes : Buffer.from(asked.attributes),
   };
-  const proof = await proveLogin(deps, identity, client);
+  const { gone, deadlineAtMs } = channel;
+  const proof = await proveLogin(deps, identity, { address, gone, deadlineAtMs });
   const status = proof.lease.connection.initialStatus;
   channel.send(encodeOk({ status }, channel.nextSeq, { caps: identity.caps }));
   return { identity, secured, ...proof, compression: null };

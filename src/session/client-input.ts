@@ -1,4 +1,5 @@
 import type { ByteSink, ByteStream } from '../net/byte-stream.ts';
+import { ByteQueue } from '../wire/byte-queue.ts';
 import { COM } from '../wire/command.ts';
 import { frameLength } from '../wire/reply-fields.ts';
 import { HEADER_BYTES, MAX_FRAME_BYTES } from '../wire/writer.ts';
@@ -48,6 +49,8 @@ export class ClientInput implements ByteSink {
   private mode: Mode = MODE.BLOCKED;
   /** Bytes not handed over yet. */
   private rest: Buffer = EMPTY;
+  /** What came while a command was running; joined to `rest` once. */
+  private readonly ahead = new ByteQueue();
   /** A command that comes in pieces, and how much of it is there. */
   private gathered: Buffer = EMPTY;
   private gatheredBytes = 0;
@@ -105,13 +108,14 @@ export class ClientInput implements ByteSink {
   close(): void {
     this.mode = MODE.CLOSED;
     this.rest = EMPTY;
+    this.ahead.clear();
     this.gathered = EMPTY;
     this.gatheredBytes = 0;
   }
 
   /** Gives back what was read too far, for another login on this connection. */
   takeRest(): Buffer {
-    const rest = this.rest;
+    const rest = Buffer.concat([this.rest, this.ahead.take(this.ahead.length)]);
     this.rest = EMPTY;
     return rest;
   }
@@ -119,11 +123,11 @@ export class ClientInput implements ByteSink {
   onBytes(chunk: Buffer): void {
     if (this.mode === MODE.CLOSED) return;
     if (this.gatheredBytes > 0) this.gatherMore(chunk, 0);
-    else if (this.rest.length === 0) this.rest = chunk;
-    else this.rest = Buffer.concat([this.rest, chunk]);
+    else if (this.mode === MODE.BLOCKED) this.ahead.push(chunk);
+    else this.rest = this.rest.length === 0 ? chunk : Buffer.concat([this.rest, chunk]);
     if (this.mode === MODE.BLOCKED) {
       // Only a socket that is read tells that its client has left.
-      if (this.rest.length >= MAX_AHEAD_BYTES) this.stream.pause();
+      if (this.rest.length + this.ahead.length >= MAX_AHEAD_BYTES) this.stream.pause();
       return;
     }
     if (!this.consuming) this.consume();
@@ -138,6 +142,10 @@ export class ClientInput implements ByteSink {
   }
 
   private consume(): void {
+    if (this.ahead.length > 0) {
+      const ahead = this.ahead.take(this.ahead.length);
+      this.rest = this.rest.length === 0 ? ahead : Buffer.concat([this.rest, ahead]);
+    }
     this.consuming = true;
     while (this.rest.length > 0 && this.step());
     this.consuming = false;

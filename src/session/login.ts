@@ -43,7 +43,7 @@ export interface Login {
 export async function logIn(
   deps: SessionDeps,
   channel: PacketChannel,
-  client: { id: ConnId; address: string; gone: AbortSignal },
+  client: { id: ConnId; address: string },
 ): Promise<Login> {
   const nonce = createNonce();
   const offered = greet(deps, channel, client.id, nonce);
@@ -67,7 +67,8 @@ export async function logIn(
     caps,
     attributes: response.attributes === null ? null : Buffer.from(response.attributes),
   };
-  const proof = await proveLogin(deps, identity, client);
+  const { gone, deadlineAtMs } = channel;
+  const proof = await proveLogin(deps, identity, { address: client.address, gone, deadlineAtMs });
   const status = proof.lease.connection.initialStatus;
   channel.send(encodeOk({ status }, channel.nextSeq, { caps }));
   return { identity, secured, ...proof, compression: compressionOf(caps, response.zstdLevel) };

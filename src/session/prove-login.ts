@@ -7,8 +7,8 @@ import { goneError } from './hold-queue.ts';
 import { isUnreachable } from './loss.ts';
 import type { SessionDeps } from './session-deps.ts';
 
-/** A last attempt that cannot end in time tells less than the failure before it. */
-const RETRY_MARGIN_MS = 500;
+/** Kept free at the end of a login, to tell the client why it failed. */
+const RETRY_MARGIN_MS = 100;
 
 /**
  * Has a real server judge a login; the connection that proves it becomes the session's first. The
@@ -18,11 +18,12 @@ const RETRY_MARGIN_MS = 500;
 export async function proveLogin(
   deps: SessionDeps,
   identity: Identity,
-  client: { address: string; gone: AbortSignal },
+  client: { address: string; gone: AbortSignal; deadlineAtMs: number },
 ): Promise<{ lease: Lease; leaseRole: 'primary' | 'replica' }> {
-  const { credentials, config, holds } = deps;
+  const { credentials, holds } = deps;
   if (!credentials.passthrough) checkListed(deps, identity, client.address);
-  const deadlineMs = performance.now() + config.listen.loginTimeoutMs;
+  // Before the login's own end, which would only say that the client was slow.
+  const deadlineMs = client.deadlineAtMs - RETRY_MARGIN_MS;
   let failedIn = -1;
   for (;;) {
     const snapshot = await holds.wait(
@@ -44,7 +45,7 @@ export async function proveLogin(
       if (error instanceof ServerRefusedError && error.isWrongPassword) {
         credentials.forget(identity.user);
       }
-      if (!isUnreachable(error) || performance.now() + RETRY_MARGIN_MS >= deadlineMs) throw error;
+      if (!isUnreachable(error) || performance.now() >= deadlineMs) throw error;
       failedIn = snapshot.version;
     }
   }

@@ -99,7 +99,7 @@ export class ProxyServer {
     stream.socket.resume();
     let login: Login;
     try {
-      login = await logIn(deps, channel, { id, address, gone: channel.gone });
+      login = await logIn(deps, channel, { id, address });
     } catch (error) {
       this.loginFailed(channel, { id, address }, error);
       return;
@@ -159,8 +159,8 @@ export class ProxyServer {
     const channel = this.openChannel(stream, address);
     channel.nextSeq = 1;
     if (unread.length > 0) channel.onBytes(unread);
-    const client = { id: old.id, address, gone: channel.gone };
-    changeUser(this.deps, channel, { identity, secured, payload }, client).then(
+    const client = { id: old.id, address };
+    changeUser(this.deps, channel, { identity, secured, payload }, address).then(
       // The stream is compressed already where it was negotiated.
       (login) => this.startSession({ ...login, compression: null }, channel, client),
       (error: unknown) => this.loginFailed(channel, client, error),

@@ -33,7 +33,7 @@ export type ServerSaid =
     };
 
 /** The UUID that a server of the traces has. */
-export function uuidOf(id: string): string {
+function uuidOf(id: string): string {
   const digits = Buffer.from(id).toString('hex');
   return `00000000-0000-4000-8000-${digits.slice(-12).padStart(12, '0')}`;
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type ByteSink, type ByteStream, SocketStream } from '../../../src/net/byte-stream.ts';
-import { dial, dialPlain } from '../../../src/net/dial.ts';
+import { dial } from '../../../src/net/dial.ts';
 import { until, within } from '../../support/until.ts';
 
 /** A server on a free port and the sockets that it accepted. */
@@ -48,13 +48,10 @@ function watched(stream: ByteStream): Sink {
   return sink;
 }
 
-describe.each([
-  ['dial', dial],
-  ['dialPlain', dialPlain],
-] as const)('a connection made by %s', (_, open) => {
+describe('a connection made by dial', () => {
   const made = async () => {
     const { port, accepted } = await aServer();
-    const stream = await open({ host: '127.0.0.1', port, deadlineMs: 1_000 });
+    const stream = await dial({ host: '127.0.0.1', port, deadlineMs: 1_000 });
     return { stream, sink: watched(stream), peer: await accepted() };
   };
 
@@ -128,7 +125,7 @@ describe.each([
     closed.close();
     await once(closed, 'close');
     expect(port).not.toBe(free);
-    await expect(open({ host: '127.0.0.1', port: free, deadlineMs: 1_000 })).rejects.toMatchObject({
+    await expect(dial({ host: '127.0.0.1', port: free, deadlineMs: 1_000 })).rejects.toMatchObject({
       source: 'backend-connect',
       message: expect.stringMatching(`^Cannot connect to 127.0.0.1:${free}: `),
     });

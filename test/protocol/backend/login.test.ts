@@ -192,6 +192,8 @@ describe('TLS to the servers', () => {
     const { result, snapshot } = await tryMode({
       mode,
       tls,
+      // A name, which the certificate of `mine` does not bear.
+      host: 'localhost',
       ...(ca === undefined ? {} : { ca: files[ca] }),
     });
     expect(result).not.toMatch(/plain|secured/);

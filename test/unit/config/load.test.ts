@@ -252,6 +252,13 @@ describe('combinations that cannot work are refused', () => {
       'serverTls.caFile: is not used with serverTls.mode "preferred", expected "verify-ca" or "verify-identity"',
       { serverTls: { caFile: '/ca' } },
     ],
+    [
+      'servers[0].host: found the address "10.0.0.1", expected a name, since serverTls.mode "verify-identity" compares it with the certificate (or use "verify-ca")',
+      {
+        servers: [{ host: '10.0.0.1' }],
+        serverTls: { mode: 'verify-identity' },
+      },
+    ],
     ['admin.port: 127.0.0.1:6033 is also listen, expected another port', { admin: { port: 6033 } }],
   ])('%s', (expected, keys) => {
     expect(problems(withKeys(keys), readable)).toEqual([expected]);
