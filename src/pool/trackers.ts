@@ -75,7 +75,6 @@ const MYSQL_VARIABLES = [
   'sql_select_limit',
   'sql_warnings',
   'time_zone',
-  'timestamp',
   'tmp_table_size',
   'transaction_isolation',
   'transaction_read_only',

@@ -51,6 +51,15 @@ export interface ReportedState {
   readonly opaqueChange: boolean;
 }
 
+/** A session's state as the server gave it at login. */
+export interface LoginState {
+  readonly schema: string | null;
+  /** Status flags. */
+  readonly status: number;
+  /** Empty where it is not known. */
+  readonly sqlMode: string;
+}
+
 /**
  * What is known of a session's state on the servers: what can be carried over to another server
  * (schema, system variables) and what cannot (pins). The server's own word, in the OK packets, is
@@ -74,12 +83,11 @@ export class SessionState {
   /** System variables that the session has set, by name, as the server reports them. */
   readonly variables = new Map<string, string>();
 
-  private readonly loginSqlMode: string;
+  private readonly login: LoginState;
 
-  /** @param login what the server said at login: the schema asked for, status flags, sql_mode */
-  constructor(login: { schema: string | null; status: number; sqlMode: string }) {
+  constructor(login: LoginState) {
     this.schema = login.schema;
-    this.loginSqlMode = login.sqlMode;
+    this.login = login;
     this.ansiQuotes = hasAnsiQuotes(login.sqlMode);
     this.noteStatus(login.status);
   }
@@ -171,13 +179,15 @@ export class SessionState {
     this.pins = 0;
     this.multiStatements = null;
     this.version += 1;
-    this.ansiQuotes = hasAnsiQuotes(this.loginSqlMode);
+    this.ansiQuotes = hasAnsiQuotes(this.login.sqlMode);
     this.clientCharset = null;
-    const escapes = this.loginSqlMode.includes('NO_BACKSLASH_ESCAPES');
-    this.noteStatus(STATUS.AUTOCOMMIT | (escapes ? STATUS.NO_BACKSLASH_ESCAPES : 0));
+    this.noteStatus(this.login.status);
   }
 
   private setVariable(name: string, value: string): void {
+    // The clock of a session stands still where it was set, or runs where it was set to DEFAULT:
+    // the report is the same.
+    if (name === 'timestamp') this.pinOpaque();
     if (UNCARRIED.has(name)) return;
     if (name === 'sql_mode') this.ansiQuotes = hasAnsiQuotes(value);
     if (name === 'character_set_client') this.clientCharset = value;
@@ -204,6 +214,7 @@ const UNCARRIED: ReadonlySet<string> = new Set([
   'pseudo_thread_id',
   'rand_seed1',
   'rand_seed2',
+  'timestamp',
   'warning_count',
   'error_count',
 ]);

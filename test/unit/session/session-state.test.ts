@@ -113,6 +113,12 @@ describe('what servers report', () => {
 });
 
 describe('pins', () => {
+  test('a session’s clock cannot be carried: set to DEFAULT it is reported like a fixed time', () => {
+    set('timestamp', '1700000000.123456');
+    expect(state.pins).not.toBe(0);
+    expect(state.variables.has('timestamp')).toBe(false);
+  });
+
   const PINNING = [
     EFFECT.SETS_USER_VARIABLE,
     EFFECT.CREATES_TEMPORARY_TABLE,
@@ -238,7 +244,7 @@ describe('what a connection is sent to take over the state', () => {
     ['sql_mode', 'ANSI_QUOTES', "'ANSI_QUOTES'"],
     ['sql_mode', '', "''"],
     ['wait_timeout', '60', '60'],
-    ['timestamp', '1700000000.123456', '1700000000.123456'],
+    ['long_query_time', '1.123456', '1.123456'],
     ['long_query_time', '-1', '-1'],
     ['autocommit', 'ON', "'ON'"],
     ['time_zone', "it's", "'it''s'"],
