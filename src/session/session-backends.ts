@@ -88,21 +88,35 @@ export class SessionBackends {
 
   /**
    * The connection for the command, if one can be used at once. Runs for each statement: no
-   * promise, no allocation; a snapshot that was looked at already is not looked at again.
+   * promise; a snapshot that was looked at already is not looked at again.
+   * @throws LagwiseError where no replica may serve and reads may not go to the primary
    */
   ready(command: Command): BackendConnection | null {
     const snapshot = this.deps.topology.current();
     if (command.target === 'replica') {
-      if (this.replicaCheckedIn === snapshot.version && this.replica !== null) {
+      const { version } = snapshot;
+      if (this.replicaCheckedIn !== version && this.noReplicaIn !== version) {
+        this.lookAgain(snapshot, command);
+      }
+      if (this.replicaCheckedIn === version && this.replica !== null) {
         const { connection } = this.replica;
         return connection.stateVersion === this.state.version ? connection : null;
       }
-      if (this.noReplicaIn !== snapshot.version) return null;
+      if (this.noReplicaIn !== version) return null;
       command.target = 'primary';
     }
     const lease = this.primary;
     if (lease === null || snapshot.primary?.id !== lease.connection.server.id) return null;
     return lease.connection.stateVersion === this.state.version ? lease.connection : null;
+  }
+
+  /** Whether the replica in use will still do, or none will. If another should, it is opened later. */
+  private lookAgain(snapshot: Snapshot, command: Command): void {
+    const server = this.pickReplica(snapshot, command);
+    if (server === null) this.noReplicaIn = snapshot.version;
+    else if (server.id === this.replica?.connection.server.id) {
+      this.replicaCheckedIn = snapshot.version;
+    }
   }
 
   /**

@@ -162,9 +162,15 @@ describe('reads', () => {
     expect(await obtain('replica')).toBe('db2');
     expect(backends.ready(aim('replica'))?.server.id).toBe('db2');
     publish(primary(), view('db2'), view('db3'));
-    expect(backends.ready(aim('replica'))).toBeNull();
-    expect(await obtain('replica')).toBe('db2');
+    expect(backends.ready(aim('replica'))?.server.id).toBe('db2');
     expect(pool.servers).toEqual(['db2']);
+  });
+
+  test('wait for another replica to be opened where the one in use will no longer do', async () => {
+    await obtain('replica');
+    publish(primary(), view('db2', { ineligible: 'Its applier is stopped' }), view('db3'));
+    expect(backends.ready(aim('replica'))).toBeNull();
+    expect(await obtain('replica')).toBe('db3');
   });
 
   test.each([
