@@ -132,7 +132,7 @@ export class CommandPlanner {
       case COM.STMT_EXECUTE:
       case COM.STMT_SEND_LONG_DATA: {
         const plan = this.plan(command);
-        // Its parameter types pass unread: on the primary it needs none that were told elsewhere.
+        // It is not held, so it cannot be repeated: it goes where nothing can be missing.
         if (plan === PLAN.SEND && command.target === 'replica') command.target = 'primary';
         return plan;
       }

@@ -4,7 +4,8 @@ import { CAP, has } from '../wire/capability.ts';
 import { COM } from '../wire/command.ts';
 import { ByteCursor } from '../wire/cursor.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
-import { HEADER_BYTES } from '../wire/writer.ts';
+import { frameLength } from '../wire/reply-fields.ts';
+import { HEADER_BYTES, MAX_FRAME_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
 import type { OnServer, PreparedStatement } from './prepared-statements.ts';
 
@@ -14,11 +15,19 @@ export function packetFor(command: Command, connection: BackendConnection): Buff
   if (statement === null || com === COM.STMT_PREPARE) return bytes;
   const known = statement.on(connection);
   if (known === undefined) throw new LagwiseError('internal', 'A statement is not prepared');
-  if (com === COM.STMT_EXECUTE && !command.isLong) {
-    return fitExecute(bytes, statement, known, connection.caps);
-  }
   bytes.writeUInt32LE(known.id, ID_AT);
-  return bytes;
+  if (com !== COM.STMT_EXECUTE) return bytes;
+  if (!command.isLong) return fitExecute(bytes, statement, known, connection.caps);
+  try {
+    return fitExecute(bytes, statement, known, connection.caps);
+  } catch (error) {
+    if (!(error instanceof MalformedPacketError)) throw error;
+    // The types reach beyond the head that is at hand. This server learns them, nobody else can.
+    statement.types = null;
+    statement.typesVersion += 1;
+    known.typesVersion = statement.typesVersion;
+    return bytes;
+  }
 }
 
 const ID_AT = HEADER_BYTES + 1;
@@ -28,9 +37,9 @@ const AFTER_ITERATIONS_AT = FLAGS_AT + 5;
 const FLAG_COUNT_AVAILABLE = 0x08;
 
 /**
- * Makes a COM_STMT_EXECUTE fit the connection it goes to: the server's own statement id, and the
+ * Makes a COM_STMT_EXECUTE, or the head of a long one, fit the connection it goes to: puts in the
  * parameter types where that server was not told them (they travel only with the first EXECUTE).
- * The id is written into `packet`; a new buffer is returned only where types must be put in.
+ * A new buffer is returned only then.
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
  */
 function fitExecute(
@@ -39,7 +48,6 @@ function fitExecute(
   server: OnServer,
   caps: number,
 ): Buffer {
-  packet.writeUInt32LE(server.id, ID_AT);
   const flagAt = typesFlagAt(packet, statement.parameterCount, caps);
   if (flagAt === -1) return packet;
   const named = has(caps, CAP.QUERY_ATTRIBUTES);
@@ -53,13 +61,20 @@ function fitExecute(
     return packet;
   }
   if (statement.types === null || server.typesVersion === statement.typesVersion) return packet;
+  const length = frameLength(packet, 0) + statement.types.length - 1;
+  if (length >= MAX_FRAME_BYTES) {
+    throw new LagwiseError(
+      'limit',
+      'This EXECUTE is too long to be given the parameter types that its server lacks: send them again',
+    );
+  }
   server.typesVersion = statement.typesVersion;
   const fitted = Buffer.concat([
     packet.subarray(0, flagAt),
     statement.types,
     packet.subarray(flagAt + 1),
   ]);
-  fitted.writeUIntLE(fitted.length - HEADER_BYTES, 0, 3);
+  fitted.writeUIntLE(length, 0, 3);
   return fitted;
 }
 

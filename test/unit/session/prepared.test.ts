@@ -23,9 +23,11 @@ function run(
   statement: PreparedStatement,
   packet: Buffer,
   on: ReturnType<typeof fakeBackend>,
+  isLong = false,
 ): Buffer {
   const command = new Command();
   command.begin(packet[4] ?? 0, packet, 0);
+  command.isLong = isLong;
   command.statement = statement;
   return packetFor(command, on.connection);
 }
@@ -89,6 +91,32 @@ describe.each([
     const one = fakeBackend({ caps });
     statement.preparedOn(one.connection, 10);
     expect(run(statement, execute(1, ['a'], false), one)).toEqual(execute(10, ['a'], false));
+  });
+
+  test('that is too long to be held has its types put into its head, its length counted on', () => {
+    const long = ['x'.repeat(200_000), 'y'];
+    const statement = statementWith(2);
+    const one = fakeBackend({ caps });
+    const two = fakeBackend({ caps });
+    statement.preparedOn(one.connection, 10);
+    statement.preparedOn(two.connection, 20);
+    run(statement, execute(1, ['a', 'b'], true), one);
+    const untyped = execute(1, long, false);
+    const head = run(statement, untyped.subarray(0, 1000), two, true);
+    const whole = Buffer.concat([head, untyped.subarray(1000)]);
+    expect(whole.equals(execute(20, long, true))).toBe(true);
+  });
+
+  test('whose types reach beyond the head at hand is not given others elsewhere', () => {
+    const values = Array.from({ length: 300 }, () => 'v');
+    const statement = statementWith(300);
+    const one = fakeBackend({ caps });
+    const two = fakeBackend({ caps });
+    statement.preparedOn(one.connection, 10);
+    statement.preparedOn(two.connection, 20);
+    run(statement, execute(1, values, true), two);
+    run(statement, execute(1, values, true).subarray(0, 60), one, true);
+    expect(run(statement, execute(1, values, false), two)).toEqual(execute(20, values, false));
   });
 
   test('that is cut short anywhere in front of its values is malformed, never a crash', () => {
