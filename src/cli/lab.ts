@@ -4,6 +4,7 @@ import { withLock } from '../lab/cache.ts';
 import type { Lab, LabServerStatus } from '../lab/lab.ts';
 import { attachLab, type LabOptions, startLab } from '../lab/start-lab.ts';
 import type { Flavor } from '../topology/snapshot.ts';
+import { signalled } from './signals.ts';
 
 const DEFAULT_DIR = '.lab';
 const DEFAULT_BASE_PORT = 33_061;
@@ -70,9 +71,11 @@ function addUp(lab: Command): void {
 async function up(options: UpOptions): Promise<void> {
   // Only a lab that goes away with us is up without a trace; until detached, every one is such.
   const lab = await startLab({ ...labOptions(options), onStep: say });
+  // Listening before it is said that the lab is up: whoever reads that may signal at once.
+  const end = options.foreground === true ? untilSignalled() : null;
   show(options, describe(lab), () => summary(lab, options));
-  if (options.foreground !== true) return lab.detach();
-  await signalled();
+  if (end === null) return lab.detach();
+  await end;
   say('Ending the lab');
   await lab.down();
 }
@@ -178,10 +181,9 @@ function statusLine(server: LabServerStatus): string {
   return words.join('  ');
 }
 
-function signalled(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  for (const signal of SIGNALS) process.once(signal, () => resolve());
+async function untilSignalled(): Promise<void> {
   // A pending promise alone does not keep a process alive, and the servers are not our children's.
   const alive = setInterval(() => undefined, 60_000);
-  return promise.finally(() => clearInterval(alive));
+  await signalled(SIGNALS);
+  clearInterval(alive);
 }

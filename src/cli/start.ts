@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { startApp } from '../app.ts';
 import { loadConfig } from '../config/load.ts';
+import { signalled } from './signals.ts';
 
 /** `lagwise start`: runs the proxy until SIGTERM or SIGINT; a second signal ends it at once. */
 export function startCommand(): Command {
@@ -11,19 +12,13 @@ export function startCommand(): Command {
 }
 
 async function run(path: string): Promise<void> {
+  // Before the start, which may take seconds: a signal then ends what it began, in order.
+  const ended = signalled(SIGNALS);
   const app = await startApp(loadConfig(path, process.env));
-  const stop = () => {
-    for (const signal of SIGNALS)
-      process.removeListener(signal, stop).once(signal, () => process.exit(1));
-    app.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        process.stderr.write(`Stopping failed: ${String(error)}\n`);
-        process.exit(1);
-      },
-    );
-  };
-  for (const signal of SIGNALS) process.once(signal, stop);
+  await ended;
+  for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
+  await app.stop();
+  process.exit(0);
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
