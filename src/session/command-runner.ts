@@ -272,7 +272,7 @@ export class CommandRunner implements ExchangeOwner {
     this.forget(connection);
     if (command.isRepeatable && !hadPins) {
       if (onReplica) {
-        deps.metrics.statements.fallbacks.inc('lost');
+        command.failure = 'lost';
         command.excludeServer(connection.server.id);
       }
       command.attempts += 1;

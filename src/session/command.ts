@@ -1,6 +1,7 @@
 import type { ServerId } from '../lib/ids.ts';
 import type { RouteReason, RouteTarget } from '../routing/route.ts';
 import { EFFECT, type StatementClass } from '../sql/classification.ts';
+import type { FallbackReason } from '../telemetry/labels.ts';
 import { COM } from '../wire/command.ts';
 import type { ReplyKind } from '../wire/reply-kinds.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
@@ -35,6 +36,8 @@ export class Command {
   inTransaction = false;
   /** How often it was sent again; a statement that kills servers must not kill them all. */
   attempts = 0;
+  /** Why a replica failed it, if one did: told if it is the primary that runs it in the end. */
+  failure: FallbackReason | null = null;
   /** Servers that failed it so far; null while none did. */
   tried: Set<ServerId> | null = null;
   /** Sequence id of an answer that the proxy makes itself. */
@@ -54,6 +57,7 @@ export class Command {
     this.answered = false;
     this.inTransaction = false;
     this.attempts = 0;
+    this.failure = null;
     this.tried = null;
     this.replySeq = 1;
   }

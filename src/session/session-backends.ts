@@ -45,6 +45,7 @@ export class SessionBackends {
   private unsuitableVersion = -1;
   /** Snapshot in which no replica was eligible for this session's reads. */
   private noReplicaIn = -1;
+  private noReplicaWhy: FallbackReason = 'no-replica';
   /** A read after this moment (monotonic ms) needs a replica that has caught up to it; -1 none. */
   private lastWriteAtMs = -1;
 
@@ -103,11 +104,17 @@ export class SessionBackends {
         return connection.stateVersion === this.state.version ? connection : null;
       }
       if (this.noReplicaIn !== version) return null;
-      command.target = 'primary';
+      this.fallBack(command);
     }
     const lease = this.primary;
     if (lease === null || snapshot.primary?.id !== lease.connection.server.id) return null;
     return lease.connection.stateVersion === this.state.version ? lease.connection : null;
+  }
+
+  /** The primary runs a read that a replica could have taken; each such read is counted, once. */
+  private fallBack(command: Command): void {
+    command.target = 'primary';
+    this.deps.metrics.statements.fallbacks.inc(command.failure ?? this.noReplicaWhy);
   }
 
   /** Whether the replica in use will still do, or none will. If another should, it is opened later. */
@@ -128,7 +135,7 @@ export class SessionBackends {
     if (command.target === 'replica') {
       const connection = await this.obtainReplica(command);
       if (connection !== null) return connection;
-      command.target = 'primary';
+      this.fallBack(command);
     }
     return await this.obtainPrimary();
   }
@@ -279,10 +286,11 @@ export class SessionBackends {
         if (this.gone.aborted) throw error;
         command.excludeServer(server.id);
         this.releaseReplica('discard');
-        this.deps.metrics.statements.fallbacks.inc('connect');
+        command.failure = 'connect';
         // It takes the login but not the session's state: the other replicas would do the same.
         if (error instanceof ServerRefusedError) {
           this.unsuitableVersion = this.state.version;
+          command.failure = 'refused';
           return null;
         }
       }
@@ -305,7 +313,10 @@ export class SessionBackends {
    * @throws LagwiseError where reads may not go to the primary (`routing.fallback`)
    */
   private pickReplica(snapshot: Snapshot, command: Command): ServerView | null {
-    if (this.unsuitableVersion === this.state.version) return null;
+    if (this.unsuitableVersion === this.state.version) {
+      this.noReplicaWhy = 'refused';
+      return null;
+    }
     const demand = this.demand(command);
     const used = this.replica?.connection ?? null;
     if (used !== null) {
@@ -313,11 +324,11 @@ export class SessionBackends {
       const stays = this.prepared.holds(used) || !this.isOverloaded(snapshot, demand, used);
       if (view !== undefined && isEligible(view, demand) && stays) return view;
     }
-    const { pool, random, config, metrics } = this.deps;
+    const { pool, random, config } = this.deps;
     const choice = chooseReplica(snapshot, demand, (id) => pool.loadOf(id).work, random);
     if (choice.t === 'chosen') return choice.server;
     if (config.routing.fallback === 'error') throw noReplica(snapshot, demand);
-    metrics.statements.fallbacks.inc(whyNone(snapshot, demand));
+    this.noReplicaWhy = whyNone(snapshot, demand);
     return null;
   }
 

@@ -40,6 +40,7 @@ export const FALLBACK_REASONS = [
   'lag', // all eligible ones lag too much or by an unknown amount
   'own-writes', // none is proved to hold what the session has written
   'connect', // the chosen one could not be reached
+  'refused', // none takes the session: its login or its state is refused there
   'lost', // the chosen one was lost before the first byte of the answer
   'read-only', // the replica refused it as a write: a misroute, corrected
   'missing-object', // the replica did not know schema, table, column or routine (yet)

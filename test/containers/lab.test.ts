@@ -1,23 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { LAB_LABEL, openEngine } from '../../src/lab/container-engine.ts';
 import { startLab } from '../../src/lab/start-lab.ts';
-import { ensureLabImage, whyNoEngine } from '../support/lab-image.ts';
-
-const missing = await whyNoEngine();
+import { missingEngine, useLabImage } from '../support/lab-image-for.ts';
 
 describe.each(['mysql', 'mariadb'] as const)('a lab of %s in containers', (flavor) => {
-  const variable = flavor === 'mysql' ? 'LAGWISE_MYSQL_IMAGE' : 'LAGWISE_MARIADB_IMAGE';
-  const before = process.env[variable];
-  beforeAll(async () => {
-    if (missing === null) process.env[variable] = await ensureLabImage(flavor);
-  });
-  afterAll(() => {
-    if (before === undefined) delete process.env[variable];
-    else process.env[variable] = before;
-  });
+  useLabImage(flavor);
 
   it('replicates, survives the death of its primary, and leaves nothing behind', async (test) => {
-    if (missing !== null) return test.skip(missing);
+    if (missingEngine !== null) return test.skip(missingEngine);
     const steps: string[] = [];
     const lab = await startLab({
       flavor,

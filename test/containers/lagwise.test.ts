@@ -1,30 +1,22 @@
 import { createConnection } from 'mysql2/promise';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { startLab } from '../../src/lab/start-lab.ts';
-import { ensureLabImage, whyNoEngine } from '../support/lab-image.ts';
+import { missingEngine, useLabImage } from '../support/lab-image-for.ts';
 import { rowsOf, startProxy, valueOf } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
 
-const missing = await whyNoEngine();
-if (missing !== null) console.warn(`Not run: the proxy in front of containers (${missing})`);
+if (missingEngine !== null)
+  console.warn(`Not run: the proxy in front of containers (${missingEngine})`);
 
 /**
  * What differs from a lab of processes: other builds of the servers, and replicas that know their
  * source by a name that the proxy cannot resolve.
  */
 describe.each(['mysql', 'mariadb'] as const)('the proxy in front of %s in containers', (flavor) => {
-  const variable = flavor === 'mysql' ? 'LAGWISE_MYSQL_IMAGE' : 'LAGWISE_MARIADB_IMAGE';
-  const before = process.env[variable];
-  beforeAll(async () => {
-    if (missing === null) process.env[variable] = await ensureLabImage(flavor);
-  });
-  afterAll(() => {
-    if (before === undefined) delete process.env[variable];
-    else process.env[variable] = before;
-  });
+  useLabImage(flavor);
 
   it('finds the roles, splits reads from writes and follows a promotion', async (test) => {
-    if (missing !== null) return test.skip(missing);
+    if (missingEngine !== null) return test.skip(missingEngine);
     const lab = await startLab({ flavor, containers: true, replicas: 1 });
     onTestFinished(() => lab.down());
     const proxy = await startProxy(lab);

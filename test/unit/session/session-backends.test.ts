@@ -77,6 +77,7 @@ class FakePool {
 let pool: FakePool;
 let snapshot: Snapshot;
 let holds: HoldQueue;
+let telemetry: ReturnType<typeof quietTelemetry>;
 let backends: SessionBackends;
 let state: SessionState;
 let gone: AbortController;
@@ -89,7 +90,7 @@ const ignoring: BackendUser = {
 
 function make(part: Readonly<Record<string, unknown>> = {}): void {
   pool = new FakePool();
-  const telemetry = quietTelemetry();
+  telemetry = quietTelemetry();
   const config = parseConfig(
     {
       servers: [{ host: 'x' }],
@@ -164,6 +165,29 @@ describe('reads', () => {
     publish(primary(), view('db2'), view('db3'));
     expect(backends.ready(aim('replica'))?.server.id).toBe('db2');
     expect(pool.servers).toEqual(['db2']);
+  });
+
+  test('that the primary runs are counted each, whether or not the snapshot is new', async () => {
+    await obtain('primary');
+    publish(primary(), view('db2', { weight: 0 }), view('db3', { weight: 0 }));
+    const { fallbacks } = telemetry.metrics.statements;
+    const before = fallbacks.get('no-replica');
+    for (let read = 0; read < 3; read += 1) {
+      expect(backends.ready(aim('replica'))?.server.id).toBe('db1');
+    }
+    expect(fallbacks.get('no-replica')).toBe(before + 3);
+  });
+
+  test('that another replica runs in place of one that cannot be reached are no fallbacks', async () => {
+    pool.failing.set('db2', new LagwiseError('backend-connect', 'refused'));
+    const { fallbacks } = telemetry.metrics.statements;
+    expect(await obtain('replica')).toBe('db3');
+    expect(fallbacks.total).toBe(0);
+    pool.failing.set('db3', new LagwiseError('backend-connect', 'refused'));
+    backends.releaseReplica('discard');
+    expect(await obtain('replica')).toBe('db1');
+    expect(fallbacks.get('connect')).toBe(1);
+    expect(fallbacks.total).toBe(1);
   });
 
   test('wait for another replica to be opened where the one in use will no longer do', async () => {
