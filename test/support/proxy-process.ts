@@ -90,7 +90,8 @@ export async function startProxyProcess(
   const child = spawn(process.execPath, [...nodeArgs, MAIN, 'start', '--config', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = once(child, 'exit').then(([code]) => (typeof code === 'number' ? code : null));
+  // Not 'exit': its output may still be on the way then, and tests look at the last log line.
+  const ended = once(child, 'close').then(([code]) => (typeof code === 'number' ? code : null));
   const logs: LogLine[] = [];
   const errors: Buffer[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
