@@ -399,7 +399,7 @@ describe('floods', () => {
     );
   });
 
-  test('two thousand bad logins cost no memory, and others go on', {
+  test('four thousand bad logins cost no memory, and others go on', {
     timeout: 60_000,
   }, async () => {
     const cluster = await freshCluster(1, LIMITS);
@@ -436,9 +436,10 @@ describe('floods', () => {
       return heapUsed + arrayBuffers;
     };
     await flood(500);
-    const before = await flood(500);
-    const after = await flood(2000);
-    // 2000 connections that each left a kilobyte behind would be 2 MB.
+    // What the first logins compile and cache is no growth: it is spent here.
+    const before = await flood(2000);
+    const after = await flood(4000);
+    // 4000 connections that each left a kilobyte behind would be 4 MB.
     expect(after - before).toBeLessThan(1.5 * MIB);
     await others();
   });
