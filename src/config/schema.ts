@@ -174,6 +174,59 @@ const failover = () =>
       .meta(live('Writes that may wait at a time; more fail at once')),
   });
 
+const pool = () =>
+  section({
+    mode: oneOf(['transaction', 'session'])
+      .default('transaction')
+      .meta(
+        live(
+          '`transaction`: server connections are lent for a statement, a transaction or state that cannot be carried; `session`: each client keeps its own',
+        ),
+      ),
+    connectTimeoutMs: durationMs(50, 600_000)
+      .default(3000)
+      .meta(live('To connect and log in to a server')),
+    maxPerServer: integer(1, 100_000)
+      .default(128)
+      .meta(live('Connections to one server at most, all accounts together')),
+    maxPerAccount: integer(0, 100_000)
+      .default(0)
+      .meta(live('Connections of one account to one server at most; 0: as many as the server may')),
+    minIdle: integer(0, 10_000)
+      .default(1)
+      .meta(live('Idle connections kept to each server for each account in use')),
+    idleMs: durationMs(0, 86_400_000)
+      .default(60_000)
+      .meta(live('A connection that nobody used for so long is closed, but for `minIdle`')),
+    maxAgeMs: durationMs(0, 604_800_000)
+      .default(3_600_000)
+      .meta(
+        live('A connection older than this is closed when it is given back; 0: at any age kept'),
+      ),
+    waitMs: durationMs(0, 600_000)
+      .default(10_000)
+      .meta(live('How long a statement waits for a connection when all are in use')),
+    keepMs: durationMs(0, 600_000)
+      .default(2000)
+      .meta(
+        live(
+          'A connection whose last statement left something to ask for (warnings, an insert id, a row count) stays with its client so long if others need it, else until the next statement',
+        ),
+      ),
+    maxPreparedPerServer: integer(0, 1_000_000)
+      .default(0)
+      .meta(
+        live(
+          'Prepared statements open on one server at most; 0: half of its `max_prepared_stmt_count`',
+        ),
+      ),
+    trustLoginMs: durationMs(0, 600_000)
+      .default(1000)
+      .meta(
+        live('A login that a server has just accepted is taken from others without asking again'),
+      ),
+  });
+
 /** Builds the schema around where secrets and files are read from. */
 export function makeConfigSchema(sources: ValueSources) {
   const described = (description: string) => ({ description });
@@ -200,13 +253,7 @@ export function makeConfigSchema(sources: ValueSources) {
     auth: auth().prefault({}).meta(described('Rate limit of failed logins')),
     routing: routing().prefault({}).meta(described('Where reads go')),
     failover: failover().prefault({}).meta(described('What happens when the primary changes')),
-    pool: section({
-      connectTimeoutMs: durationMs(50, 600_000)
-        .default(3000)
-        .meta(live('To connect and log in to a server')),
-    })
-      .prefault({})
-      .meta(described('Connections to servers')),
+    pool: pool().prefault({}).meta(described('Connections to servers')),
     shutdown: section({
       drainMs: durationMs(0, 3_600_000)
         .default(10_000)
