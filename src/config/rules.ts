@@ -15,6 +15,9 @@ const RULES: readonly Rule[] = [
   verifyNeedsTls,
   identityNeedsNames,
   holdOutlastsDetection,
+  rulesSaySomething,
+  assumedReadsAreNamed,
+  ruleNamesAreDistinct,
 ];
 
 /** All problems between keys, each starting with its path. */
@@ -116,5 +119,37 @@ function identityNeedsNames({ servers, serverTls }: Config): string[] {
           `servers[${index}].host: found the address "${host}", expected a name, since serverTls.mode "verify-identity" compares it with the certificate (or use "verify-ca")`,
         ]
       : [],
+  );
+}
+
+/** A rule without an outcome is half a thought: it would hide nothing and change nothing. */
+function rulesSaySomething({ rules }: Config): string[] {
+  return rules.flatMap(({ target, consistency, maxLagMs, poolMode, assumeRead }, index) =>
+    assumeRead || [target, consistency, maxLagMs, poolMode].some((value) => value !== null)
+      ? []
+      : [
+          `rules[${index}]: gives nothing, expected at least one of "target", "consistency", "maxLagMs", "poolMode", "assumeRead"`,
+        ],
+  );
+}
+
+/** Only a statement that somebody has looked at may be taken for what it does not look like. */
+function assumedReadsAreNamed({ rules }: Config): string[] {
+  return rules.flatMap(({ match, assumeRead }, index) =>
+    assumeRead && match.digest.length === 0
+      ? [
+          `rules[${index}].match.digest: missing, expected the digests that "assumeRead" is about (see lagwise explain)`,
+        ]
+      : [],
+  );
+}
+
+function ruleNamesAreDistinct({ rules }: Config): string[] {
+  const named = rules.flatMap(({ name }, index) => (name === null ? [] : [{ name, index }]));
+  return duplicates(
+    named,
+    ({ name }) => name,
+    (at, name, first) =>
+      `rules[${named[at]?.index}].name: "${name}" is also the name of rules[${named[first]?.index}]`,
   );
 }

@@ -16,6 +16,7 @@ import {
   text,
   type ValueSources,
 } from './leaves.ts';
+import { CONSISTENCIES, POOL_MODES, rules } from './rule-schema.ts';
 
 /**
  * The one table of the configuration: type, default, range, description and whether a change could
@@ -131,6 +132,10 @@ function users(sources: ValueSources) {
   const user = section({
     user: text('an account name', 80).meta(live('Account, the same on proxy and servers')),
     password: secret(sources).meta(live('Its password')),
+    poolMode: oneOf(POOL_MODES)
+      .nullable()
+      .prefault(null)
+      .meta(live('`pool.mode` for this account; rules come before it')),
   });
   return z
     .union([oneOf(['passthrough']), list(user, 10_000, 1)], {
@@ -156,9 +161,13 @@ const routing = () =>
     fallback: oneOf(['primary', 'error'])
       .default('primary')
       .meta(live('Where reads go when no replica may take them')),
-    consistency: oneOf(['session', 'eventual'])
+    consistency: oneOf(CONSISTENCIES)
       .default('session')
-      .meta(live('`session`: a session sees its own writes; `eventual`: whatever the replica has')),
+      .meta(
+        live(
+          '`session`: a session sees its own writes; `eventual`: whatever the replica has; `strong`: reads go to the primary',
+        ),
+      ),
   });
 
 const failover = () =>
@@ -176,7 +185,7 @@ const failover = () =>
 
 const pool = () =>
   section({
-    mode: oneOf(['transaction', 'session'])
+    mode: oneOf(POOL_MODES)
       .default('transaction')
       .meta(
         live(
@@ -252,6 +261,7 @@ export function makeConfigSchema(sources: ValueSources) {
     ),
     auth: auth().prefault({}).meta(described('Rate limit of failed logins')),
     routing: routing().prefault({}).meta(described('Where reads go')),
+    rules: rules(),
     failover: failover().prefault({}).meta(described('What happens when the primary changes')),
     pool: pool().prefault({}).meta(described('Connections to servers')),
     shutdown: section({

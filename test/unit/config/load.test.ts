@@ -174,7 +174,7 @@ describe('a wrong value is refused with path, found and expected', () => {
     ],
     [
       { users: [{ user: 'a', password: 'x', pass: 1 }] },
-      'users[0].pass: unknown key, expected one of "user", "password"',
+      'users[0].pass: unknown key, expected one of "user", "password", "poolMode"',
     ],
     [
       { listen: { tls: { certFile: '/none/c.pem', keyFile: null } } },
