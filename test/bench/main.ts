@@ -4,6 +4,7 @@ import { LAB_ACCOUNTS } from '../../src/lab/accounts.ts';
 import { messageOf } from '../../src/lib/errors.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { startLab } from '../../src/lab/start-lab.ts';
+import { benchCrowd, CROWD_USAGE } from './crowd.ts';
 import { abortOnSignals } from './interrupt.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
 import { report } from './report.ts';
@@ -130,9 +131,14 @@ function say(text: string): void {
 
 const signal = abortOnSignals();
 try {
-  const options = readOptions(process.argv.slice(2));
-  if (options === null) process.stdout.write(USAGE);
-  else await main(options, signal);
+  const args = process.argv.slice(2);
+  if (args.includes('--crowd')) {
+    if (!(await benchCrowd(args, signal))) process.exitCode = 1;
+  } else {
+    const options = readOptions(args);
+    if (options === null) process.stdout.write(`${USAGE}\n${CROWD_USAGE}`);
+    else await main(options, signal);
+  }
 } catch (error) {
   say(messageOf(error));
   process.exitCode ??= 1;
