@@ -1,5 +1,6 @@
 import { assertNever } from '../lib/errors.ts';
 import type { StatementClass } from '../sql/classification.ts';
+import type { ForcedBy, Policy } from './policy.ts';
 
 /** Where a statement goes. */
 export type RouteTarget =
@@ -23,6 +24,12 @@ export const ROUTE_REASONS = [
   'session', // changes session state
   'local', // the proxy's own answer, or any server's
   'same-server', // asks about the statement before
+  'hint', // a read that its comment keeps on the primary
+  'attribute', // a read that a query attribute keeps on the primary
+  'setting', // a read that a session variable keeps on the primary
+  'rule', // a read that a rule keeps on the primary
+  'strong', // a read that must see everything, which only the primary has
+  'not-a-read', // asked for a replica, but it is not known to be a read
 ] as const;
 export type RouteReason = (typeof ROUTE_REASONS)[number];
 
@@ -45,6 +52,8 @@ export interface RouteInput {
   /** The session's or the next transaction's isolation level is SERIALIZABLE. */
   readonly serializable: boolean;
   readonly pinned: boolean;
+  /** What was said about the statement; absent: nothing. */
+  readonly policy?: Policy | undefined;
 }
 
 const shared = (target: RouteTarget, reason: RouteReason): Route =>
@@ -63,6 +72,14 @@ const PINNED = shared('same', 'pinned');
 const SESSION = shared('same', 'session');
 const LOCAL = shared('same', 'local');
 const SAME_SERVER = shared('same', 'same-server');
+const NOT_A_READ = shared('primary', 'not-a-read');
+const FORCED: Readonly<Record<ForcedBy, Route>> = Object.freeze({
+  hint: shared('primary', 'hint'),
+  attribute: shared('primary', 'attribute'),
+  setting: shared('primary', 'setting'),
+  rule: shared('primary', 'rule'),
+  strong: shared('primary', 'strong'),
+});
 
 /** Every route there is. */
 export const ROUTES: readonly Route[] = Object.freeze([
@@ -79,12 +96,15 @@ export const ROUTES: readonly Route[] = Object.freeze([
   SESSION,
   LOCAL,
   SAME_SERVER,
+  NOT_A_READ,
+  ...Object.values(FORCED),
 ]);
 
 /**
  * Where a statement goes and why. Runs for each statement and allocates nothing. What binds a
  * session to its server comes before what the statement is: a transaction, once begun, stays where
- * it began, and a pinned session's state is on one server only.
+ * it began, and a pinned session's state is on one server only. What was said about the statement
+ * comes last, and it only ever takes reads off the replicas: nothing makes a write a read.
  */
 export function route(input: RouteInput): Route {
   if (input.inTransaction) {
@@ -94,11 +114,11 @@ export function route(input: RouteInput): Route {
   switch (input.cls) {
     case 'read':
       if (!input.autocommit) return AUTOCOMMIT_OFF;
-      return input.serializable ? SERIALIZABLE : READ;
+      return input.serializable ? SERIALIZABLE : unlessForced(READ, input.policy);
     case 'write':
-      return WRITE;
+      return input.policy?.asksReplica === true ? NOT_A_READ : WRITE;
     case 'unknown':
-      return UNKNOWN;
+      return input.policy?.asksReplica === true ? NOT_A_READ : UNKNOWN;
     case 'transaction':
       return routeOfBorder(input);
     case 'session':
@@ -115,5 +135,10 @@ export function route(input: RouteInput): Route {
 /** BEGIN and its kin, and a COMMIT or ROLLBACK of nothing. */
 function routeOfBorder(input: RouteInput): Route {
   if (!input.startsReadOnlyTransaction || !input.autocommit) return TRANSACTION;
-  return input.serializable ? SERIALIZABLE : READ_ONLY_TRANSACTION;
+  return input.serializable ? SERIALIZABLE : unlessForced(READ_ONLY_TRANSACTION, input.policy);
+}
+
+function unlessForced(free: Route, policy: Policy | undefined): Route {
+  if (policy === undefined || policy.forcedBy === null) return free;
+  return FORCED[policy.forcedBy];
 }

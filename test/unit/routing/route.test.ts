@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import * as fc from 'fast-check';
+import {
+  EMPTY_LAYER,
+  type PolicyLayer,
+  type PolicySource,
+  resolvePolicy,
+} from '../../../src/routing/policy.ts';
 import { ROUTE_REASONS, ROUTES, type RouteInput, route } from '../../../src/routing/route.ts';
 import { STATEMENT_CLASSES } from '../../../src/sql/classification.ts';
 
@@ -13,6 +19,18 @@ const plain: RouteInput = {
   pinned: false,
 };
 
+const DEFAULTS = { consistency: 'session', maxLagMs: 10_000, poolMode: 'transaction' } as const;
+const said = (source: PolicySource, layer: Partial<PolicyLayer>) =>
+  resolvePolicy([{ source, layer: { ...EMPTY_LAYER, ...layer } }], DEFAULTS);
+
+const anyPolicy = fc
+  .record({
+    source: fc.constantFrom('hint', 'attribute', 'setting', 'rule'),
+    target: fc.constantFrom('primary', 'replica', null),
+    consistency: fc.constantFrom('eventual', 'session', 'strong', null),
+  })
+  .map(({ source, ...layer }) => said(source, layer));
+
 const anyInput: fc.Arbitrary<RouteInput> = fc.record({
   cls: fc.constantFrom(...STATEMENT_CLASSES),
   startsReadOnlyTransaction: fc.boolean(),
@@ -21,6 +39,7 @@ const anyInput: fc.Arbitrary<RouteInput> = fc.record({
   autocommit: fc.boolean(),
   serializable: fc.boolean(),
   pinned: fc.boolean(),
+  policy: fc.option(anyPolicy, { nil: undefined }),
 });
 
 describe('route', () => {
@@ -64,6 +83,76 @@ describe('route', () => {
     ['SHOW WARNINGS', { cls: 'same-server' }, 'same', 'same-server'],
   ] as const)('%s', (_, given, target, reason) => {
     expect(route({ ...plain, ...given })).toEqual({ target, reason });
+  });
+
+  it.each([
+    ['a read by a comment', 'hint', { target: 'primary' }, {}, 'primary', 'hint'],
+    ['a read by an attribute', 'attribute', { target: 'primary' }, {}, 'primary', 'attribute'],
+    ['a read by a variable', 'setting', { target: 'primary' }, {}, 'primary', 'setting'],
+    ['a read by a rule', 'rule', { target: 'primary' }, {}, 'primary', 'rule'],
+    ['a strong read', 'setting', { consistency: 'strong' }, {}, 'primary', 'strong'],
+    ['a read that asks for a replica', 'hint', { target: 'replica' }, {}, 'replica', 'read'],
+    [
+      'a write that asks for a replica',
+      'hint',
+      { target: 'replica' },
+      { cls: 'write' },
+      'primary',
+      'not-a-read',
+    ],
+    [
+      'an unknown statement that asks for a replica',
+      'attribute',
+      { target: 'replica' },
+      { cls: 'unknown' },
+      'primary',
+      'not-a-read',
+    ],
+    [
+      'a write of a session whose reads go to replicas',
+      'setting',
+      { target: 'replica' },
+      { cls: 'write' },
+      'primary',
+      'write',
+    ],
+    [
+      'START TRANSACTION READ ONLY of a session kept on the primary',
+      'setting',
+      { target: 'primary' },
+      { cls: 'transaction', startsReadOnlyTransaction: true },
+      'primary',
+      'setting',
+    ],
+    [
+      'a read that asks for a replica in a transaction',
+      'hint',
+      { target: 'replica' },
+      { inTransaction: true },
+      'same',
+      'transaction',
+    ],
+    [
+      'a read that asks for a replica with autocommit=0',
+      'hint',
+      { target: 'replica' },
+      { autocommit: false },
+      'primary',
+      'autocommit-off',
+    ],
+  ] as const)('%s', (_, source, layer, given, ...[target, reason]) => {
+    expect(route({ ...plain, ...given, policy: said(source, layer) })).toEqual({ target, reason });
+  });
+
+  it('never sends to a replica what would not go there without a word', () => {
+    fc.assert(
+      fc.property(anyInput, ({ policy, ...input }) => {
+        if (route({ ...input, policy }).target === 'replica') {
+          expect(route(input).target).toBe('replica');
+        }
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it('sends only a plain read or a read-only transaction to a replica', () => {
