@@ -1,20 +1,24 @@
 import { versionNumber } from '../pool/backend-caps.ts';
+import { type CharsetKind, charsetKind } from '../sql/charset-kind.ts';
 import type { ClassifyContext } from '../sql/classification.ts';
+import type { RoutineFacts } from '../sql/routine-facts.ts';
 import type { ServerView } from '../topology/snapshot.ts';
-import { backslashUnsafeCharset, isBackslashUnsafe } from '../wire/charset.ts';
+import { charsetOf } from '../wire/charset.ts';
 import type { SessionState } from './session-state.ts';
 
 /** How a session's statements are to be read: always as the session's state is now. */
 export class ClassifierContext implements ClassifyContext {
   readonly flavor: 'mysql' | 'mariadb';
   readonly serverVersion: number;
+  readonly ignoreSpace = false;
+  readonly routines: RoutineFacts | null = null;
   private readonly state: SessionState;
-  private readonly unsafeAtLogin: boolean;
+  private readonly kindAtLogin: CharsetKind;
 
   constructor(server: ServerView, collationId: number, state: SessionState) {
     this.flavor = server.flavor ?? 'mysql';
     this.serverVersion = server.version === null ? 0 : versionNumber(server.version);
-    this.unsafeAtLogin = isBackslashUnsafe(collationId);
+    this.kindAtLogin = charsetKind(charsetOf(collationId));
     this.state = state;
   }
 
@@ -26,9 +30,8 @@ export class ClassifierContext implements ClassifyContext {
     return this.state.ansiQuotes;
   }
 
-  get backslashUnsafeCharset(): boolean {
+  get charsetKind(): CharsetKind {
     const { clientCharset } = this.state;
-    if (clientCharset === null) return this.unsafeAtLogin;
-    return backslashUnsafeCharset(clientCharset) !== null;
+    return clientCharset === null ? this.kindAtLogin : charsetKind(clientCharset);
   }
 }

@@ -1,3 +1,6 @@
+import type { CharsetKind } from './charset-kind.ts';
+import type { RoutineFacts } from './routine-facts.ts';
+
 /**
  * What kind of statement it is, which is all that routing wants to know.
  *
@@ -5,8 +8,8 @@
  * - `write`: known to need the primary.
  * - `transaction`: BEGIN, COMMIT, ROLLBACK, savepoints, XA.
  * - `session`: changes the session only (SET, USE); where it goes is the session's matter.
- * - `local`: the proxy itself must answer (KILL, a lone `SELECT CONNECTION_ID()`), because
- *   connection ids are the proxy's own.
+ * - `local`: the proxy itself must answer (KILL, a lone `SELECT CONNECTION_ID()`, because
+ *   connection ids are the proxy's own; SET and SELECT of nothing but `@lagwise_…` variables).
  * - `same-server`: about the statement before it, so it follows that one to its server.
  * - `unknown`: not understood; goes to the primary.
  */
@@ -47,6 +50,9 @@ export const REASON_CODES = [
   'server-show',
   'server-table',
   'procedure-analyse',
+  'writing-function',
+  'stateful-function',
+  'unsafe-view',
   // primary
   'dml',
   'load-data',
@@ -159,6 +165,12 @@ export interface Classification {
   /** Byte range of the schema's name as written (quotes included) for USE; -1 otherwise. */
   readonly schemaStart: number;
   readonly schemaEnd: number;
+  /**
+   * Byte range of what a leading comment that begins with `lagwise:` says behind the colon, for
+   * `parseHint`; -1 without one.
+   */
+  readonly hintStart: number;
+  readonly hintEnd: number;
   /** For KILL: the connection id; `null` where it is not one plain number. */
   readonly killTarget: number | null;
   /** For KILL: `KILL QUERY` (the connection lives on). */
@@ -171,11 +183,12 @@ export interface ClassifyContext {
   readonly noBackslashEscapes: boolean;
   /** `ANSI_QUOTES` is in sql_mode: `"` quotes a name, not a string. */
   readonly ansiQuotes: boolean;
-  /**
-   * character_set_client is one whose characters may end in the byte of a backslash or a
-   * backtick: big5, cp932, gb18030, gbk, sjis.
-   */
-  readonly backslashUnsafeCharset: boolean;
+  /** CLIENT_IGNORE_SPACE, or `IGNORE_SPACE` in sql_mode: `COUNT (*)` is the built-in function. */
+  readonly ignoreSpace: boolean;
+  /** How character_set_client is read; see `charsetKind`. */
+  readonly charsetKind: CharsetKind;
+  /** What is known of stored routines and views; `null` for nothing. */
+  readonly routines: RoutineFacts | null;
   readonly flavor: 'mysql' | 'mariadb';
   /**
    * As version comments count: 90704 for MySQL 9.7.4, 101119 for MariaDB 10.11.19. With 0 (not

@@ -15,6 +15,7 @@ import { KW, WORD_COUNT } from './word-table.ts';
 import {
   parseAlter,
   parseBackup,
+  parseCall,
   parseCompound,
   parseCreate,
   parseDml,
@@ -51,7 +52,7 @@ const PARSERS: readonly (readonly [words: readonly number[], parse: Parse])[] = 
   [[KW.INSERT, KW.REPLACE], parseInsert],
   [[KW.UPDATE, KW.DELETE, KW.MERGE], parseDml],
   [[KW.LOAD], parseLoad],
-  [[KW.CALL], primary('call', EFFECT.OPAQUE)],
+  [[KW.CALL], parseCall],
   [[KW.HANDLER], parseHandler],
   [[KW.CREATE], parseCreate],
   [[KW.ALTER], parseAlter],

@@ -6,15 +6,15 @@ import {
   DOUBLE_QUOTE,
   EQUAL,
   isDigit,
-  isHexDigit,
-  MINUS,
   PERIOD,
-  PLUS,
   SINGLE_QUOTE,
   ZERO,
 } from './bytes.ts';
+import { CHARSET_KIND, type CharsetKind, highBytesAreLetters, isWide } from './charset-kind.ts';
 import type { ClassifyContext } from './classification.ts';
+import { fractionEnd, numberEnd } from './numbers.ts';
 import { KIND_OF_BYTE, TOKEN } from './token.ts';
+import { WideReader } from './wide-reader.ts';
 import { findWord, HASH_FACTOR, HASH_SEED, NAME_BYTE } from './word-table.ts';
 
 /**
@@ -40,18 +40,29 @@ export class Lexer {
   /** The current token follows a dot, so it is a name, never a keyword. */
   afterDot = false;
   /** The same of the tokens before. */
+  prevStart = 0;
+  prevEnd = 0;
   prevKind = 0;
   prevWord = 0;
   prevAfterDot = false;
   prev2Kind = 0;
   prev2Word = 0;
+  /** Kind and byte range of what the last dot follows. */
+  qualifierKind = 0;
+  qualifierStart = -1;
+  qualifierEnd = -1;
+  /** The name in front of the last dot follows a dot itself. */
+  qualifierAfterDot = false;
 
   readonly #blanks = new Blanks();
+  readonly #wideReader = new WideReader();
   #buf: Uint8Array = new Uint8Array(0);
   #limit = 0;
   #noBackslash = false;
   #ansiQuotes = false;
-  #unsafeCharset = false;
+  #charset: CharsetKind = CHARSET_KIND.UTF8;
+  /** The charset has characters to be stepped over whole. */
+  #wide = false;
 
   /** Starts over on `buf[start, end)`; the bytes must not change until the last token is read. */
   reset(buf: Uint8Array, start: number, end: number, ctx: ClassifyContext): void {
@@ -60,7 +71,9 @@ export class Lexer {
     this.#blanks.reset(buf, end, ctx);
     this.#noBackslash = ctx.noBackslashEscapes;
     this.#ansiQuotes = ctx.ansiQuotes;
-    this.#unsafeCharset = ctx.backslashUnsafeCharset;
+    this.#charset = ctx.charsetKind;
+    this.#wide = isWide(ctx.charsetKind);
+    if (this.#wide) this.#wideReader.reset(buf, end, ctx);
     this.kind = TOKEN.SEMICOLON;
     this.start = start;
     this.end = start;
@@ -78,6 +91,8 @@ export class Lexer {
     this.prevKind = this.kind;
     this.prevWord = this.word;
     this.prevAfterDot = this.afterDot;
+    this.prevStart = this.start;
+    this.prevEnd = this.end;
     this.word = 0;
     // A dot keeps the name that it follows.
     if (this.prevKind === TOKEN.DOT) this.name = 0;
@@ -159,6 +174,10 @@ export class Lexer {
         return this.#at(pos + 1) === EQUAL
           ? this.#finish(TOKEN.ASSIGN, pos + 2)
           : this.#finish(TOKEN.OTHER, pos + 1);
+      case TOKEN.OTHER:
+        // Letters in the national variants of ASCII: `~abs(1)` would be the call of one's own.
+        if (this.#charset === CHARSET_KIND.UNSURE && c >= 0x5b) return this.#bad();
+        return this.#finish(TOKEN.OTHER, pos + 1);
       default:
         return this.#finish(kind, pos + 1);
     }
@@ -191,7 +210,7 @@ export class Lexer {
     this.folded = folded;
     this.exact = exact;
     this.end = pos;
-    if ((high & 0x80) !== 0) return this.#isPlainText(start, pos) ? TOKEN.WORD : this.#bad();
+    if ((high & 0x80) !== 0) return this.#foreignWord(start, pos);
     // In front of `.name` a word is a qualifier, not a keyword; `@@global.` is the exception.
     const qualifies =
       follower === PERIOD && NAME_BYTE[this.#at(pos + 1)] !== 0 && this.prevKind !== TOKEN.SYSTEM;
@@ -206,63 +225,49 @@ export class Lexer {
     return letter === 0x4e || letter === 0x58 || letter === 0x42;
   }
 
-  /**
-   * Whether bytes over 0x7F in an unquoted name can only be letters. In single-byte charsets 0xA0
-   * is a blank, so `FOR\xA0UPDATE` would be two words; in UTF-8 such a byte never follows ASCII.
-   */
-  #isPlainText(start: number, end: number): boolean {
-    if (this.#unsafeCharset) return false;
-    let before = 0;
+  /** An unquoted name with bytes over 0x7F, never a keyword; `end` is where a letter ends it. */
+  #foreignWord(start: number, end: number): number {
+    if (this.#wide) return this.#wideWord(start);
+    this.name = 0;
+    return highBytesAreLetters(this.#charset, this.#buf, start, end) ? TOKEN.WORD : this.#bad();
+  }
+
+  /** The same in a charset whose characters may end in a byte that is no letter. */
+  #wideWord(start: number): number {
+    const end = this.#wideReader.wordEnd(start);
+    if (end < 0) return this.#bad();
+    let hash = HASH_SEED;
     for (let pos = start; pos < end; pos++) {
-      const c = this.#at(pos);
-      if (c >= 0x80 && c < 0xc0 && before < 0x80) return false;
-      before = c;
+      hash = Math.imul(hash ^ (this.#buf[pos] ?? 0), HASH_FACTOR);
     }
-    return true;
+    this.name = 0;
+    this.folded = hash;
+    this.exact = hash;
+    return this.#finish(TOKEN.WORD, end);
   }
 
   /** Numbers, and names that begin with digits: `1e5` is a number, `1e5x` is two, `1x` a name. */
   #readNumber(start: number): number {
-    let pos = start;
-    const letter = this.#at(pos) === ZERO ? this.#at(pos + 1) : 0;
-    if (letter === 0x78 || letter === 0x62) {
-      pos += 2;
-      if (letter === 0x78) while (isHexDigit(this.#at(pos))) pos++;
-      else while (this.#at(pos) === ZERO || this.#at(pos) === ZERO + 1) pos++;
-      const whole = pos - start >= 3 && NAME_BYTE[this.#at(pos)] === 0;
-      return whole ? this.#finish(TOKEN.NUMBER, pos) : this.#readWord(start);
-    }
-    while (isDigit(this.#at(pos))) pos++;
-    if (this.#at(pos) === PERIOD) return this.#readFraction(pos);
-    if (NAME_BYTE[this.#at(pos)] === 0) return this.#finish(TOKEN.NUMBER, pos);
-    const exponentEnd = this.#skipExponent(pos);
-    return exponentEnd > pos ? this.#finish(TOKEN.NUMBER, exponentEnd) : this.#readWord(start);
-  }
-
-  #readFraction(dot: number): number {
-    let pos = dot + 1;
-    while (isDigit(this.#at(pos))) pos++;
-    return this.#finish(TOKEN.NUMBER, this.#skipExponent(pos));
-  }
-
-  /** Position behind `e10`, `e+10`; `pos` itself where no exponent stands there. */
-  #skipExponent(pos: number): number {
-    if (NAME_BYTE[this.#at(pos)] !== 0x45) return pos;
-    const sign = this.#at(pos + 1);
-    let end = sign === PLUS || sign === MINUS ? pos + 2 : pos + 1;
-    if (!isDigit(this.#at(end))) return pos;
-    while (isDigit(this.#at(end))) end++;
-    return end;
+    const end = numberEnd(this.#buf, start, this.#limit);
+    return end < 0 ? this.#readWord(start) : this.#finish(TOKEN.NUMBER, end);
   }
 
   #readDot(pos: number): number {
+    this.qualifierKind = this.prevKind;
+    this.qualifierStart = this.prevStart;
+    this.qualifierEnd = this.prevEnd;
+    this.qualifierAfterDot = this.prevAfterDot;
     const qualifies = !this.gap && this.prevKind === TOKEN.WORD;
     return isDigit(this.#at(pos + 1)) && !qualifies
-      ? this.#readFraction(pos)
+      ? this.#finish(TOKEN.NUMBER, fractionEnd(this.#buf, pos, this.#limit))
       : this.#finish(TOKEN.DOT, pos + 1);
   }
 
   #readString(open: number, quote: number, kind: number): number {
+    if (this.#wide) {
+      const end = this.#wideReader.stringEnd(open, quote);
+      return end < 0 ? this.#bad() : this.#finish(kind, end);
+    }
     const buf = this.#buf;
     const limit = this.#limit;
     let pos = open + 1;
@@ -271,11 +276,8 @@ export class Lexer {
       if (c === quote) {
         if (this.#at(pos + 1) !== quote) return this.#finish(kind, pos + 1);
         pos += 2;
-      } else if (c === BACKSLASH && !this.#noBackslash) {
-        // Whether it escapes depends on which charset exactly this is: the primary may say.
-        if (this.#unsafeCharset && this.#at(pos - 1) >= 0x80) return this.#bad();
-        pos += 2;
-      } else pos++;
+      } else if (c === BACKSLASH && !this.#noBackslash) pos += 2;
+      else pos++;
     }
     return this.#bad();
   }
@@ -289,9 +291,14 @@ export class Lexer {
     for (; pos < limit; pos++) {
       const c = buf[pos] ?? 0;
       if (c === quote) {
-        if (this.#unsafeCharset && this.#at(pos - 1) >= 0x80) return this.#bad();
         if (this.#at(pos + 1) !== quote) break;
         pos++;
+      } else if (c >= 0x80 && this.#wide) {
+        const bytes = this.#wideReader.characterBytes(pos);
+        // Here the servers do not agree on what a first byte without a second one takes along.
+        if (bytes === 0) return this.#bad();
+        for (let i = 1; i < bytes; i++) exact = (Math.imul(exact, 31) + (buf[pos + i] ?? 0)) | 0;
+        pos += bytes - 1;
       }
       folded = Math.imul(folded ^ (NAME_BYTE[c] || c), HASH_FACTOR);
       exact = (Math.imul(exact, 31) + c) | 0;

@@ -1,16 +1,15 @@
-import {
-  type Classification,
-  type ClassifyContext,
-  EFFECT,
-  type ReasonCode,
-  type StatementClass,
-} from './classification.ts';
+import { type ClassifyContext, EFFECT } from './classification.ts';
 import { DigestFolder, HashSink } from './digest.ts';
 import { FUNCTION_KIND } from './functions.ts';
+import { isLagwiseName } from './lagwise-names.ts';
 import { isWord, Lexer } from './lexer.ts';
-import { MARK, MARK_OF, RANK } from './marks.ts';
+import { MARK, MARK_OF } from './marks.ts';
+import { ROUTINE_KIND, type RoutineFacts, type RoutineKind } from './routine-facts.ts';
+import { namesUnsafeView, routineKind } from './routine-lookup.ts';
+import { SPECIAL_CALLS } from './special-calls.ts';
 import { VARIABLE_KIND } from './system-variables.ts';
 import { isEnd, isScopeWord, TOKEN } from './token.ts';
+import { Verdict } from './verdict.ts';
 import {
   FUNCTION_KIND_OF,
   KW,
@@ -32,32 +31,33 @@ const PENDING = {
   CTE_AS: 4,
 } as const;
 
+const NO_BYTES = Buffer.alloc(0);
+
 /**
  * Walks one packet's tokens and gathers class, reason and effects; the parsers of the statement
  * kinds drive it. The current token is always the first that has not been judged.
  */
-export class Scanner implements Classification {
-  cls: StatementClass = 'unknown';
-  reason: ReasonCode = 'empty';
-  effects = 0;
-  digestHi = 0;
-  digestLo = 0;
-  schemaStart = -1;
-  schemaEnd = -1;
-  killTarget: number | null = null;
-  killQueryOnly = false;
-
+export class Scanner extends Verdict {
   readonly lexer = new Lexer();
   /** Tokens of the current statement so far. */
   tokens = 0;
   /** A call of CONNECTION_ID() was seen. */
   asksConnectionId = false;
+  /** A user variable was seen whose name begins with `lagwise_`. */
+  namesLagwise = false;
   isMariadb = false;
 
   readonly #folder = new DigestFolder(new HashSink());
   #serverVersion = 0;
   #pending: number = PENDING.NONE;
   #sawWith = false;
+  /** What is known of the function whose call is pending. */
+  #callKind: RoutineKind = ROUTINE_KIND.UNKNOWN;
+  #ignoreSpace = false;
+  #buf: Buffer = NO_BYTES;
+  #routines: RoutineFacts | null = null;
+  /** The same where views are to be looked up too. */
+  #views: RoutineFacts | null = null;
 
   reset(buf: Buffer, start: number, end: number, ctx: ClassifyContext): void {
     this.lexer.reset(buf, start, end, ctx);
@@ -65,11 +65,11 @@ export class Scanner implements Classification {
     this.#folder.sink.reset();
     this.isMariadb = ctx.flavor === 'mariadb';
     this.#serverVersion = ctx.serverVersion;
-    this.effects = 0;
-    this.schemaStart = -1;
-    this.schemaEnd = -1;
-    this.killTarget = null;
-    this.killQueryOnly = false;
+    this.#ignoreSpace = ctx.ignoreSpace;
+    this.#buf = buf;
+    this.#routines = ctx.routines;
+    this.#views = ctx.routines?.hasUnsafeViews === true ? ctx.routines : null;
+    this.clear();
     this.begin();
   }
 
@@ -79,6 +79,7 @@ export class Scanner implements Classification {
     this.reason = 'empty';
     this.tokens = 0;
     this.asksConnectionId = false;
+    this.namesLagwise = false;
     this.#pending = PENDING.NONE;
     this.#sawWith = false;
   }
@@ -156,25 +157,13 @@ export class Scanner implements Classification {
     }
   }
 
-  /** What the statement's first words say; the rest can only make it more careful. */
-  become(cls: StatementClass, reason: ReasonCode): void {
-    this.cls = cls;
-    this.reason = reason;
-  }
-
-  /** Makes the class more careful; never less. */
-  raise(cls: StatementClass, reason: ReasonCode): void {
-    if (RANK[cls] <= RANK[this.cls]) return;
-    this.cls = cls;
-    this.reason = reason;
-  }
-
   /** Judges the current token as part of a query or an expression. */
   judge(): void {
     const { lexer } = this;
     if (this.#pending !== PENDING.NONE) this.#resolve();
     switch (lexer.kind) {
       case TOKEN.WORD:
+        if (this.#views !== null) this.#judgeView(this.#views);
         if (lexer.word === 0) return;
         if (lexer.afterDot) this.#judgeDotted();
         else if (MARK_OF[lexer.word] !== MARK.NONE) this.#judgeWord();
@@ -190,6 +179,7 @@ export class Scanner implements Classification {
       case TOKEN.USER_VARIABLE:
         this.effects |= EFFECT.USES_USER_VARIABLE;
         if (lexer.prevWord === KW.INTO) this.effects |= EFFECT.SETS_USER_VARIABLE;
+        this.noteVariable();
         return;
       case TOKEN.SYSTEM:
         this.#judgeSystemVariable();
@@ -198,6 +188,7 @@ export class Scanner implements Classification {
         if (SERVER_DATA_OF[lexer.name] === 1) this.raise('unknown', 'server-table');
         return;
       case TOKEN.NAME:
+        if (this.#views !== null) this.#judgeView(this.#views);
         if (lexer.afterDot) this.#judgeDotted();
         return;
       default:
@@ -207,6 +198,22 @@ export class Scanner implements Classification {
   /** Ends what was waiting for a next token. */
   settle(): void {
     if (this.#pending !== PENDING.NONE) this.#resolve();
+  }
+
+  /** What is known of the procedure whose name is in front of the current token. */
+  procedureKind(): RoutineKind {
+    return this.#routines === null
+      ? ROUTINE_KIND.UNKNOWN
+      : routineKind(this.lexer, this.#buf, this.#routines, true);
+  }
+
+  /** The current token is a user variable: some of them are settings of the proxy. */
+  noteVariable(): void {
+    if (isLagwiseName(this.#buf, this.lexer.start, this.lexer.end)) this.namesLagwise = true;
+  }
+
+  #judgeView(views: RoutineFacts): void {
+    if (namesUnsafeView(this.lexer, this.#buf, views)) this.raise('write', 'unsafe-view');
   }
 
   #judgeWord(): void {
@@ -259,11 +266,18 @@ export class Scanner implements Classification {
       lexer.prevKind === TOKEN.WORD && !lexer.prevAfterDot
         ? (FUNCTION_KIND_OF[lexer.prevWord] ?? 0)
         : FUNCTION_KIND.UNKNOWN;
-    if (kind === FUNCTION_KIND.PURE || (kind === FUNCTION_KIND.PURE_ADJACENT && !lexer.gap)) {
+    const isCall = kind === FUNCTION_KIND.PURE_ADJACENT && (!lexer.gap || this.#ignoreSpace);
+    if (kind === FUNCTION_KIND.PURE || isCall) {
       if (!this.#isBuiltIn(lexer.prevWord)) this.#unknownCall();
       return;
     }
-    this.#judgeSpecialCall(kind);
+    const special = SPECIAL_CALLS[kind];
+    if (kind === FUNCTION_KIND.CONNECTION_ID) this.asksConnectionId = true;
+    else if (special === undefined) this.#unknownCall();
+    else {
+      this.effects |= special.effects;
+      this.raise(special.cls, special.reason);
+    }
   }
 
   #isBuiltIn(word: number): boolean {
@@ -272,53 +286,34 @@ export class Scanner implements Classification {
     return version >= (MYSQL_SINCE[word] ?? 0) && version < (MYSQL_UNTIL[word] ?? 0);
   }
 
-  #judgeSpecialCall(kind: number): void {
-    switch (kind) {
-      case FUNCTION_KIND.TAKES_LOCK:
-        this.effects |= EFFECT.TAKES_USER_LOCK;
-        return this.raise('write', 'lock-function');
-      case FUNCTION_KIND.RELEASES_LOCK:
-        this.effects |= EFFECT.RELEASES_USER_LOCK;
-        return this.raise('write', 'lock-function');
-      case FUNCTION_KIND.RELEASES_ALL_LOCKS:
-        this.effects |= EFFECT.RELEASES_ALL_USER_LOCKS;
-        return this.raise('write', 'lock-function');
-      case FUNCTION_KIND.ASKS_LOCK:
-        return this.raise('write', 'lock-function');
-      case FUNCTION_KIND.REPLICATION_WAIT:
-        return this.raise('write', 'replication-wait');
-      case FUNCTION_KIND.LAST_INSERT_ID:
-        return this.raise('write', 'last-insert-id');
-      case FUNCTION_KIND.SEQUENCE:
-        return this.raise('write', 'sequence');
-      case FUNCTION_KIND.FOUND_ROWS:
-        return this.raise('same-server', 'found-rows');
-      case FUNCTION_KIND.ROW_COUNT:
-        return this.raise('same-server', 'row-count');
-      case FUNCTION_KIND.CONNECTION_ID:
-        this.asksConnectionId = true;
-        return;
-      case FUNCTION_KIND.SERVER:
-        return this.raise('unknown', 'server-function');
-      default:
-        this.#unknownCall();
-    }
-  }
-
   #unknownCall(): void {
     const { lexer } = this;
     // `(SELECT …) t (a, b)` and `AS t (a, b)` name columns, `'$' COLUMNS (…)` those of JSON_TABLE;
     // no call can stand there.
     const before = lexer.prev2Kind;
     if (before === TOKEN.CLOSE || before === TOKEN.STRING || lexer.prev2Word === KW.AS) return;
+    this.#callKind =
+      this.#routines === null
+        ? ROUTINE_KIND.UNKNOWN
+        : routineKind(lexer, this.#buf, this.#routines, false);
     if (this.#sawWith && !lexer.prevAfterDot) this.#pending = PENDING.CTE_COLUMNS;
     else this.#confirmCall();
   }
 
   #confirmCall(): void {
     this.#pending = PENDING.NONE;
-    this.effects |= EFFECT.OPAQUE;
-    this.raise('unknown', 'unknown-function');
+    switch (this.#callKind) {
+      case ROUTINE_KIND.READS:
+        return;
+      case ROUTINE_KIND.WRITES:
+        return this.raise('write', 'writing-function');
+      case ROUTINE_KIND.STATEFUL_READ:
+        this.effects |= EFFECT.OPAQUE;
+        return this.raise('unknown', 'stateful-function');
+      default:
+        this.effects |= EFFECT.OPAQUE;
+        this.raise('unknown', 'unknown-function');
+    }
   }
 
   /** Decides, with the current token, about what was pending. */

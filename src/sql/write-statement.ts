@@ -1,5 +1,6 @@
 import { EFFECT, type ReasonCode } from './classification.ts';
 import { TOKEN } from './token.ts';
+import { ROUTINE_KIND } from './routine-facts.ts';
 import type { Scanner } from './scanner.ts';
 import { KW } from './word-table.ts';
 
@@ -13,6 +14,24 @@ export function primary(reason: ReasonCode, effects = 0): (s: Scanner) => void {
     s.effects |= effects;
     s.skipStatement();
   };
+}
+
+/**
+ * CALL: the primary's; what the procedure may leave in the session is known or not. Its arguments
+ * are expressions, and user variables among them may be set.
+ */
+export function parseCall(s: Scanner): void {
+  s.become('write', 'call');
+  s.next();
+  while (s.is(TOKEN.WORD) || s.is(TOKEN.NAME) || s.is(TOKEN.DOT)) s.next();
+  const kind = s.procedureKind();
+  if (kind !== ROUTINE_KIND.READS && kind !== ROUTINE_KIND.WRITES) s.effects |= EFFECT.OPAQUE;
+  // The parenthesis behind the name is no function's.
+  if (s.is(TOKEN.OPEN)) s.next();
+  for (; !s.atEnd(); s.step()) {
+    if (s.is(TOKEN.USER_VARIABLE)) s.effects |= EFFECT.SETS_USER_VARIABLE;
+  }
+  s.settle();
 }
 
 /** UPDATE, DELETE: what they call matters to the session, so the rest is judged. */

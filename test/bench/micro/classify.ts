@@ -1,4 +1,5 @@
 import { Bench } from 'tinybench';
+import { CHARSET_KIND } from '../../../src/sql/charset-kind.ts';
 import { Classifier } from '../../../src/sql/classify.ts';
 import type { ClassifyContext } from '../../../src/sql/classification.ts';
 
@@ -9,7 +10,9 @@ import type { ClassifyContext } from '../../../src/sql/classification.ts';
 const CONTEXT: ClassifyContext = {
   noBackslashEscapes: false,
   ansiQuotes: false,
-  backslashUnsafeCharset: false,
+  ignoreSpace: false,
+  charsetKind: CHARSET_KIND.UTF8,
+  routines: null,
   flavor: 'mysql',
   serverVersion: 90704,
 };

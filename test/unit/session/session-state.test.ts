@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { ClassifierContext } from '../../../src/session/classifier-context.ts';
 import { restorationOf } from '../../../src/session/restore.ts';
 import { SessionState } from '../../../src/session/session-state.ts';
+import { CHARSET_KIND } from '../../../src/sql/charset-kind.ts';
 import { EFFECT } from '../../../src/sql/classification.ts';
 import { TRACKER_STATEMENTS } from '../../../src/pool/trackers.ts';
 import { COM } from '../../../src/wire/command.ts';
@@ -179,17 +180,17 @@ describe('how statements are to be read', () => {
     set('sql_mode', 'REAL_AS_FLOAT,ANSI_QUOTES');
     state.noteStatus(STATUS.NO_BACKSLASH_ESCAPES);
     set('character_set_client', 'gbk');
-    expect([
-      context.ansiQuotes,
-      context.noBackslashEscapes,
-      context.backslashUnsafeCharset,
-    ]).toEqual([true, true, true]);
+    expect([context.ansiQuotes, context.noBackslashEscapes, context.charsetKind]).toEqual([
+      true,
+      true,
+      CHARSET_KIND.GBK,
+    ]);
     state.reset();
-    expect([
-      context.ansiQuotes,
-      context.noBackslashEscapes,
-      context.backslashUnsafeCharset,
-    ]).toEqual([false, false, false]);
+    expect([context.ansiQuotes, context.noBackslashEscapes, context.charsetKind]).toEqual([
+      false,
+      false,
+      CHARSET_KIND.UTF8,
+    ]);
   });
 
   test('begins with what the server and the login say', () => {
@@ -200,7 +201,7 @@ describe('how statements are to be read', () => {
       ansi,
     );
     expect(context).toMatchObject({ flavor: 'mariadb', serverVersion: 101_119 });
-    expect([context.ansiQuotes, context.backslashUnsafeCharset]).toEqual([true, true]);
+    expect([context.ansiQuotes, context.charsetKind]).toEqual([true, CHARSET_KIND.GBK]);
     ansi.noteReported(encodeSessionState([{ t: 'system-variable', name: 'sql_mode', value: '' }]));
     expect(context.ansiQuotes).toBe(false);
     ansi.reset();

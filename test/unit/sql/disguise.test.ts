@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
+import { CHARSET_KIND } from '../../../src/sql/charset-kind.ts';
 import type { ClassifyContext } from '../../../src/sql/classification.ts';
 import { Classifier } from '../../../src/sql/classify.ts';
 import { digestText } from '../../../src/sql/digest.ts';
@@ -15,7 +16,9 @@ vi.setConfig({ testTimeout: 60_000 });
 const context = fc.record<ClassifyContext>({
   noBackslashEscapes: fc.boolean(),
   ansiQuotes: fc.boolean(),
-  backslashUnsafeCharset: fc.boolean(),
+  ignoreSpace: fc.boolean(),
+  charsetKind: fc.constantFrom(...Object.values(CHARSET_KIND)),
+  routines: fc.constant(null),
   flavor: fc.constantFrom('mysql', 'mariadb'),
   serverVersion: fc.constantFrom(0, 50744, 80046, 90704, 101119, 110808),
 });

@@ -1,10 +1,13 @@
+import { CHARSET_KIND } from '../../../src/sql/charset-kind.ts';
 import { type ClassifyContext, EFFECT } from '../../../src/sql/classification.ts';
 import { Classifier } from '../../../src/sql/classify.ts';
 
 export const MYSQL: ClassifyContext = {
   noBackslashEscapes: false,
   ansiQuotes: false,
-  backslashUnsafeCharset: false,
+  ignoreSpace: false,
+  charsetKind: CHARSET_KIND.UTF8,
+  routines: null,
   flavor: 'mysql',
   serverVersion: 90704,
 };

@@ -1,0 +1,43 @@
+import { isDigit, isHexDigit, MINUS, PERIOD, PLUS, ZERO } from './bytes.ts';
+import { NAME_BYTE } from './word-table.ts';
+
+/** Position behind the number at `start`, or -1 if what begins with its digits is a name. */
+export function numberEnd(buf: Uint8Array, start: number, limit: number): number {
+  const letter = byteAt(buf, start, limit) === ZERO ? byteAt(buf, start + 1, limit) : 0;
+  if (letter === 0x78 || letter === 0x62) return radixEnd(buf, start, limit, letter === 0x78);
+  let pos = start;
+  while (isDigit(byteAt(buf, pos, limit))) pos++;
+  if (byteAt(buf, pos, limit) === PERIOD) return fractionEnd(buf, pos, limit);
+  if (NAME_BYTE[byteAt(buf, pos, limit)] === 0) return pos;
+  const end = exponentEnd(buf, pos, limit);
+  return end > pos ? end : -1;
+}
+
+/** Position behind the digits and the exponent that follow the dot at `dot`. */
+export function fractionEnd(buf: Uint8Array, dot: number, limit: number): number {
+  let pos = dot + 1;
+  while (isDigit(byteAt(buf, pos, limit))) pos++;
+  return exponentEnd(buf, pos, limit);
+}
+
+function byteAt(buf: Uint8Array, pos: number, limit: number): number {
+  return pos < limit ? (buf[pos] ?? 0) : 0;
+}
+
+/** `0x1F` and `0b01`; the prefix is in lower case, or it is a name. */
+function radixEnd(buf: Uint8Array, start: number, limit: number, isHex: boolean): number {
+  let pos = start + 2;
+  if (isHex) while (isHexDigit(byteAt(buf, pos, limit))) pos++;
+  else while (byteAt(buf, pos, limit) === ZERO || byteAt(buf, pos, limit) === ZERO + 1) pos++;
+  return pos - start >= 3 && NAME_BYTE[byteAt(buf, pos, limit)] === 0 ? pos : -1;
+}
+
+/** Position behind `e10`, `e+10`; `pos` itself where no exponent stands there. */
+function exponentEnd(buf: Uint8Array, pos: number, limit: number): number {
+  if (NAME_BYTE[byteAt(buf, pos, limit)] !== 0x45) return pos;
+  const sign = byteAt(buf, pos + 1, limit);
+  let end = sign === PLUS || sign === MINUS ? pos + 2 : pos + 1;
+  if (!isDigit(byteAt(buf, end, limit))) return pos;
+  while (isDigit(byteAt(buf, end, limit))) end++;
+  return end;
+}

@@ -1,0 +1,29 @@
+import { EFFECT, type ReasonCode, type StatementClass } from './classification.ts';
+import { FUNCTION_KIND } from './functions.ts';
+
+interface SpecialCall {
+  readonly cls: StatementClass;
+  readonly reason: ReasonCode;
+  readonly effects: number;
+}
+
+const entries: [kind: number, call: SpecialCall][] = [];
+function enter(kind: number, cls: StatementClass, reason: ReasonCode, effects = 0): void {
+  entries.push([kind, { cls, reason, effects }]);
+}
+enter(FUNCTION_KIND.TAKES_LOCK, 'write', 'lock-function', EFFECT.TAKES_USER_LOCK);
+enter(FUNCTION_KIND.RELEASES_LOCK, 'write', 'lock-function', EFFECT.RELEASES_USER_LOCK);
+enter(FUNCTION_KIND.RELEASES_ALL_LOCKS, 'write', 'lock-function', EFFECT.RELEASES_ALL_USER_LOCKS);
+enter(FUNCTION_KIND.ASKS_LOCK, 'write', 'lock-function');
+enter(FUNCTION_KIND.REPLICATION_WAIT, 'write', 'replication-wait');
+enter(FUNCTION_KIND.LAST_INSERT_ID, 'write', 'last-insert-id');
+enter(FUNCTION_KIND.SEQUENCE, 'write', 'sequence');
+enter(FUNCTION_KIND.FOUND_ROWS, 'same-server', 'found-rows');
+enter(FUNCTION_KIND.ROW_COUNT, 'same-server', 'row-count');
+enter(FUNCTION_KIND.SERVER, 'unknown', 'server-function');
+
+/** What calls mean that are no pure reads, by their kind of function. */
+export const SPECIAL_CALLS: readonly (SpecialCall | undefined)[] = Array.from(
+  { length: Math.max(...Object.values(FUNCTION_KIND)) + 1 },
+  (_, kind) => entries.find(([of]) => of === kind)?.[1],
+);

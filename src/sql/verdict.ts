@@ -1,0 +1,43 @@
+import type { Classification, ReasonCode, StatementClass } from './classification.ts';
+import { RANK } from './marks.ts';
+
+/** What is known so far of a packet's statements. */
+export class Verdict implements Classification {
+  cls: StatementClass = 'unknown';
+  reason: ReasonCode = 'empty';
+  effects = 0;
+  digestHi = 0;
+  digestLo = 0;
+  schemaStart = -1;
+  schemaEnd = -1;
+  hintStart = -1;
+  hintEnd = -1;
+  killTarget: number | null = null;
+  killQueryOnly = false;
+
+  /** Forgets the packet before. */
+  protected clear(): void {
+    this.cls = 'unknown';
+    this.reason = 'empty';
+    this.effects = 0;
+    this.schemaStart = -1;
+    this.schemaEnd = -1;
+    this.hintStart = -1;
+    this.hintEnd = -1;
+    this.killTarget = null;
+    this.killQueryOnly = false;
+  }
+
+  /** What the statement's first words say; the rest can only make it more careful. */
+  become(cls: StatementClass, reason: ReasonCode): void {
+    this.cls = cls;
+    this.reason = reason;
+  }
+
+  /** Makes the class more careful; never less. */
+  raise(cls: StatementClass, reason: ReasonCode): void {
+    if (RANK[cls] <= RANK[this.cls]) return;
+    this.cls = cls;
+    this.reason = reason;
+  }
+}
