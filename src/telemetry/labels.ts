@@ -59,3 +59,20 @@ export const HOLD_OUTCOMES = [
   'shutdown', // the proxy is stopping
 ] as const;
 export type HoldOutcome = (typeof HOLD_OUTCOMES)[number];
+
+/** Why a session is tied to one server. */
+export const PIN_REASONS = [
+  'user-variable', // SET @v, SELECT … INTO @v, @v :=
+  'temporary-table', // CREATE TEMPORARY TABLE, until the last one is dropped
+  'locked-tables', // LOCK TABLES, FLUSH TABLES WITH READ LOCK, LOCK INSTANCE, BACKUP LOCK
+  'user-lock', // GET_LOCK and its kin
+  'prepared-by-text', // PREPARE … FROM
+  'handler', // HANDLER … OPEN
+  'xa', // an XA transaction between its start and its end
+  'role', // SET ROLE
+  'opaque', // something ran that does not show what it left behind
+  'found-rows', // SQL_CALC_FOUND_ROWS, for the FOUND_ROWS() that follows
+  'rule', // a rule of the configuration says so
+  'session-mode', // pool.mode: session
+] as const;
+export type PinReason = (typeof PIN_REASONS)[number];

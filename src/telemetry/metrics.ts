@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { ClientMetrics, createTraffic } from './client-metrics.ts';
 import { HoldMetrics } from './hold-metrics.ts';
+import { KnowledgeMetrics } from './knowledge-metrics.ts';
 import type { Traffic } from './plain-counters.ts';
 import { exposeCounter, exposeGauge } from './prom-bridge.ts';
 import { BackendMetrics, TopologyMetrics } from './server-metrics.ts';
@@ -14,6 +15,7 @@ export interface Metrics {
   readonly backends: BackendMetrics;
   readonly topology: TopologyMetrics;
   readonly holds: HoldMetrics;
+  readonly knowledge: KnowledgeMetrics;
 }
 
 /** What a scrape needs, without the library's type. */
@@ -58,6 +60,7 @@ export function createMetrics(options: {
     backends: new BackendMetrics(registry),
     topology: new TopologyMetrics(registry),
     holds: new HoldMetrics(registry),
+    knowledge: new KnowledgeMetrics(registry),
   };
   return { metrics, registry };
 }

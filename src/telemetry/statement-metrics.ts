@@ -6,11 +6,13 @@ import { samplesOf } from './client-metrics.ts';
 import {
   FALLBACK_REASONS,
   type FallbackReason,
+  PIN_REASONS,
+  type PinReason,
   SERVING_ROLES,
   type ServingRole,
 } from './labels.ts';
 import { ClosedCounter, Log2Histogram } from './plain-counters.ts';
-import { exposeCounter, exposeHistograms, type Sample } from './prom-bridge.ts';
+import { exposeCounter, exposeGauge, exposeHistograms, type Sample } from './prom-bridge.ts';
 
 /**
  * Statements that one server ran, by what it was for them. A backend connection keeps the counter
@@ -34,9 +36,12 @@ export class StatementMetrics {
     primary: new Log2Histogram(),
     replica: new Log2Histogram(),
   };
+  readonly #pins = new ClosedCounter<PinReason>(PIN_REASONS);
+  readonly #unpins = new ClosedCounter<PinReason>(PIN_REASONS);
   readonly #servers = new Map<ServerId, ServerStatements>();
 
   constructor(registry: Registry) {
+    this.#exposePins(registry);
     exposeCounter(
       {
         registry,
@@ -92,6 +97,43 @@ export class StatementMetrics {
       this.#servers.set(id, counters);
     }
     return counters;
+  }
+
+  /** A session is tied to its server; `unpinned` must be called once for it with the same reason. */
+  pinned(reason: PinReason): void {
+    this.#pins.inc(reason);
+  }
+
+  /** The reason has ended, or the session has. */
+  unpinned(reason: PinReason): void {
+    this.#unpins.inc(reason);
+  }
+
+  #exposePins(registry: Registry): void {
+    exposeCounter(
+      {
+        registry,
+        name: 'lagwise_pins_total',
+        help: 'Times that a session was tied to one server, by reason',
+        labels: ['reason'],
+      },
+      () => samplesOf(this.#pins, 'reason'),
+    );
+    exposeGauge(
+      {
+        registry,
+        name: 'lagwise_pinned_sessions',
+        help: 'Sessions tied to one server now, by reason; one with two reasons counts for both',
+        labels: ['reason'],
+      },
+      () => this.#pinnedSamples(),
+    );
+  }
+
+  *#pinnedSamples(): Generator<Sample> {
+    for (const reason of PIN_REASONS) {
+      yield { labels: { reason }, value: this.#pins.get(reason) - this.#unpins.get(reason) };
+    }
   }
 
   *#statementSamples(): Generator<Sample> {
