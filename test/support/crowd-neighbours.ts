@@ -85,7 +85,7 @@ export class Neighbours {
       try {
         await this.#session(number);
       } catch (error) {
-        this.#complaints.push(String(error));
+        this.#complain(String(error));
       }
     }
   }
@@ -117,17 +117,21 @@ export class Neighbours {
     for (const { sql, isClean } of this.#probes) {
       const reply = await this.#run(client, sql);
       if (!isClean(reply)) {
-        this.#complaints.push(`${sql} gave ${reply.error ?? JSON.stringify(reply.values)}`);
+        this.#complain(`${sql} gave ${reply.error ?? JSON.stringify(reply.values)}`);
       }
     }
   }
 
   async #expect(client: CrowdClient, sql: string, value: string | null): Promise<void> {
     const { error, values } = await this.#run(client, sql);
-    if (error !== null) this.#complaints.push(`${sql} failed: ${error}`);
+    if (error !== null) this.#complain(`${sql} failed: ${error}`);
     else if ((values[0] ?? null) !== value) {
-      this.#complaints.push(`${sql} gave ${JSON.stringify(values)}`);
+      this.#complain(`${sql} gave ${JSON.stringify(values)}`);
     }
+  }
+
+  #complain(words: string): void {
+    if (this.#complaints.length < MAX_COMPLAINTS) this.#complaints.push(words);
   }
 
   async #run(client: CrowdClient, sql: string): Promise<CrowdReply> {
