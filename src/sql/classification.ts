@@ -1,4 +1,4 @@
-import type { CharsetKind } from './charset-kind.ts';
+import { CHARSET_KIND, type CharsetKind } from './charset-kind.ts';
 import type { RoutineFacts } from './routine-facts.ts';
 
 /**
@@ -88,6 +88,7 @@ export const REASON_CODES = [
   // local
   'kill',
   'connection-id',
+  'lagwise-setting',
   // same server
   'diagnostics',
   'found-rows',
@@ -196,3 +197,14 @@ export interface ClassifyContext {
    */
   readonly serverVersion: number;
 }
+
+/** Of a session of which nothing is known. */
+export const UNKNOWN_CONTEXT: ClassifyContext = {
+  noBackslashEscapes: false,
+  ansiQuotes: false,
+  ignoreSpace: false,
+  charsetKind: CHARSET_KIND.UNSURE,
+  routines: null,
+  flavor: 'mysql',
+  serverVersion: 0,
+};

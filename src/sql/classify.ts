@@ -1,4 +1,7 @@
 import { type Classification, type ClassifyContext, EFFECT } from './classification.ts';
+import { BLANK_START } from './blanks.ts';
+import { commentEnd, findHint } from './hint.ts';
+import { parseLagwiseSelect, parseLagwiseSetting } from './lagwise-setting.ts';
 import { TOKEN } from './token.ts';
 import { parseAnalyze, parseExplain, parseParenthesis, parseQuery } from './query-statement.ts';
 import { Scanner } from './scanner.ts';
@@ -103,6 +106,26 @@ for (const [words, parse] of PARSERS) for (const word of words) PARSER_OF[word] 
 /** `CONNECTION_ID` and its parentheses behind SELECT, and the step to the end. */
 const LONE_CONNECTION_ID_TOKENS = 5;
 
+function noteHint(s: Scanner, buf: Buffer, start: number, end: number): void {
+  const limit = Math.min(end, start + MAX_STATEMENT_BYTES);
+  const hint = findHint(buf, start, limit);
+  if (hint < 0) return;
+  s.hintStart = hint;
+  s.hintEnd = commentEnd(buf, hint, limit);
+}
+
+/** Whether the one statement does nothing but set, or ask for, variables of the proxy. */
+function isLagwiseMatter(
+  s: Scanner,
+  buf: Buffer,
+  start: number,
+  end: number,
+  ctx: ClassifyContext,
+): boolean {
+  if (s.reason === 'set') return parseLagwiseSetting(buf, start, end, ctx) !== null;
+  return s.reason === 'select' && parseLagwiseSelect(buf, start, end, ctx) !== null;
+}
+
 /**
  * Says where statements may go, from their bytes alone: one pass, no string, no allocation.
  *
@@ -121,10 +144,15 @@ export class Classifier {
     const s = this.#scanner;
     const isCut = end - start > MAX_STATEMENT_BYTES;
     s.reset(buf, start, isCut ? start + MAX_STATEMENT_BYTES : end, ctx);
+    if (BLANK_START[buf[start] ?? 0] !== 0) noteHint(s, buf, start, end);
     s.next();
     this.#statement(s);
     while (s.lexer.kind === TOKEN.SEMICOLON) s.next();
     if (s.lexer.kind > TOKEN.BAD) this.#furtherStatements(s);
+    else if (s.namesLagwise && !isCut && isLagwiseMatter(s, buf, start, end, ctx)) {
+      s.become('local', 'lagwise-setting');
+      s.effects = 0;
+    }
     if (isCut) this.#cut(s);
     else if (s.lexer.kind === TOKEN.BAD) {
       s.become('unknown', 'not-lexed');

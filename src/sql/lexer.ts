@@ -40,19 +40,11 @@ export class Lexer {
   /** The current token follows a dot, so it is a name, never a keyword. */
   afterDot = false;
   /** The same of the tokens before. */
-  prevStart = 0;
-  prevEnd = 0;
   prevKind = 0;
   prevWord = 0;
   prevAfterDot = false;
   prev2Kind = 0;
   prev2Word = 0;
-  /** Kind and byte range of what the last dot follows. */
-  qualifierKind = 0;
-  qualifierStart = -1;
-  qualifierEnd = -1;
-  /** The name in front of the last dot follows a dot itself. */
-  qualifierAfterDot = false;
 
   readonly #blanks = new Blanks();
   readonly #wideReader = new WideReader();
@@ -91,8 +83,6 @@ export class Lexer {
     this.prevKind = this.kind;
     this.prevWord = this.word;
     this.prevAfterDot = this.afterDot;
-    this.prevStart = this.start;
-    this.prevEnd = this.end;
     this.word = 0;
     // A dot keeps the name that it follows.
     if (this.prevKind === TOKEN.DOT) this.name = 0;
@@ -116,10 +106,7 @@ export class Lexer {
 
   /** Word-table index of the text inside the current STRING's quotes, 0 if not known. */
   quotedWord(): number {
-    let hash = HASH_SEED;
-    for (let pos = this.start + 1; pos < this.end - 1; pos++) {
-      hash = Math.imul(hash ^ (NAME_BYTE[this.#at(pos)] ?? 0), HASH_FACTOR);
-    }
+    const hash = this.#hash(this.start + 1, this.end - 1);
     return findWord(this.#buf, this.start + 1, this.end - 1, hash);
   }
 
@@ -227,8 +214,8 @@ export class Lexer {
 
   /** An unquoted name with bytes over 0x7F, never a keyword; `end` is where a letter ends it. */
   #foreignWord(start: number, end: number): number {
-    if (this.#wide) return this.#wideWord(start);
     this.name = 0;
+    if (this.#wide) return this.#wideWord(start);
     return highBytesAreLetters(this.#charset, this.#buf, start, end) ? TOKEN.WORD : this.#bad();
   }
 
@@ -236,14 +223,28 @@ export class Lexer {
   #wideWord(start: number): number {
     const end = this.#wideReader.wordEnd(start);
     if (end < 0) return this.#bad();
+    this.folded = this.#hash(start, end);
+    this.exact = this.folded;
+    return this.#finish(TOKEN.WORD, end);
+  }
+
+  #wideName(open: number, quote: number, kind: number): number {
+    const end = this.#wideReader.nameEnd(open, quote);
+    if (end < 0) return this.#bad();
+    this.folded = this.#hash(open + 1, end - 1);
+    this.exact = this.folded;
+    if (kind === TOKEN.NAME) this.word = findWord(this.#buf, open + 1, end - 1, this.folded);
+    this.name = this.word;
+    return this.#finish(kind, end);
+  }
+
+  #hash(start: number, end: number): number {
     let hash = HASH_SEED;
     for (let pos = start; pos < end; pos++) {
-      hash = Math.imul(hash ^ (this.#buf[pos] ?? 0), HASH_FACTOR);
+      const c = this.#buf[pos] ?? 0;
+      hash = Math.imul(hash ^ (NAME_BYTE[c] || c), HASH_FACTOR);
     }
-    this.name = 0;
-    this.folded = hash;
-    this.exact = hash;
-    return this.#finish(TOKEN.WORD, end);
+    return hash;
   }
 
   /** Numbers, and names that begin with digits: `1e5` is a number, `1e5x` is two, `1x` a name. */
@@ -253,10 +254,6 @@ export class Lexer {
   }
 
   #readDot(pos: number): number {
-    this.qualifierKind = this.prevKind;
-    this.qualifierStart = this.prevStart;
-    this.qualifierEnd = this.prevEnd;
-    this.qualifierAfterDot = this.prevAfterDot;
     const qualifies = !this.gap && this.prevKind === TOKEN.WORD;
     return isDigit(this.#at(pos + 1)) && !qualifies
       ? this.#finish(TOKEN.NUMBER, fractionEnd(this.#buf, pos, this.#limit))
@@ -283,6 +280,7 @@ export class Lexer {
   }
 
   #readName(open: number, quote: number, kind: number): number {
+    if (this.#wide) return this.#wideName(open, quote, kind);
     const buf = this.#buf;
     const limit = this.#limit;
     let folded = HASH_SEED;
@@ -293,12 +291,6 @@ export class Lexer {
       if (c === quote) {
         if (this.#at(pos + 1) !== quote) break;
         pos++;
-      } else if (c >= 0x80 && this.#wide) {
-        const bytes = this.#wideReader.characterBytes(pos);
-        // Here the servers do not agree on what a first byte without a second one takes along.
-        if (bytes === 0) return this.#bad();
-        for (let i = 1; i < bytes; i++) exact = (Math.imul(exact, 31) + (buf[pos + i] ?? 0)) | 0;
-        pos += bytes - 1;
       }
       folded = Math.imul(folded ^ (NAME_BYTE[c] || c), HASH_FACTOR);
       exact = (Math.imul(exact, 31) + c) | 0;

@@ -1,11 +1,11 @@
-import { type ClassifyContext, EFFECT } from './classification.ts';
+import { type ClassifyContext, EFFECT, UNKNOWN_CONTEXT } from './classification.ts';
 import { DigestFolder, HashSink } from './digest.ts';
 import { FUNCTION_KIND } from './functions.ts';
 import { isLagwiseName } from './lagwise-names.ts';
 import { isWord, Lexer } from './lexer.ts';
 import { MARK, MARK_OF } from './marks.ts';
 import { ROUTINE_KIND, type RoutineFacts, type RoutineKind } from './routine-facts.ts';
-import { namesUnsafeView, routineKind } from './routine-lookup.ts';
+import { namesUnsafeView, RoutineLookup } from './routine-lookup.ts';
 import { SPECIAL_CALLS } from './special-calls.ts';
 import { VARIABLE_KIND } from './system-variables.ts';
 import { isEnd, isScopeWord, TOKEN } from './token.ts';
@@ -48,15 +48,18 @@ export class Scanner extends Verdict {
   isMariadb = false;
 
   readonly #folder = new DigestFolder(new HashSink());
-  #serverVersion = 0;
   #pending: number = PENDING.NONE;
   #sawWith = false;
   /** What is known of the function whose call is pending. */
   #callKind: RoutineKind = ROUTINE_KIND.UNKNOWN;
-  #ignoreSpace = false;
   #buf: Buffer = NO_BYTES;
-  #routines: RoutineFacts | null = null;
-  /** The same where views are to be looked up too. */
+  #start = 0;
+  #end = 0;
+  #ctx: ClassifyContext = UNKNOWN_CONTEXT;
+  readonly #lookup = new RoutineLookup();
+  /** The catalogue was asked about this packet. */
+  #asked = false;
+  /** Set where views are to be looked up. */
   #views: RoutineFacts | null = null;
 
   reset(buf: Buffer, start: number, end: number, ctx: ClassifyContext): void {
@@ -64,10 +67,11 @@ export class Scanner extends Verdict {
     this.#folder.reset();
     this.#folder.sink.reset();
     this.isMariadb = ctx.flavor === 'mariadb';
-    this.#serverVersion = ctx.serverVersion;
-    this.#ignoreSpace = ctx.ignoreSpace;
     this.#buf = buf;
-    this.#routines = ctx.routines;
+    this.#start = start;
+    this.#end = end;
+    this.#ctx = ctx;
+    this.#asked = false;
     this.#views = ctx.routines?.hasUnsafeViews === true ? ctx.routines : null;
     this.clear();
     this.begin();
@@ -202,9 +206,15 @@ export class Scanner extends Verdict {
 
   /** What is known of the procedure whose name is in front of the current token. */
   procedureKind(): RoutineKind {
-    return this.#routines === null
-      ? ROUTINE_KIND.UNKNOWN
-      : routineKind(this.lexer, this.#buf, this.#routines, true);
+    return this.#routineKind(true);
+  }
+
+  #routineKind(isProcedure: boolean): RoutineKind {
+    const ctx = this.#ctx;
+    if (ctx.routines === null) return ROUTINE_KIND.UNKNOWN;
+    if (!this.#asked) this.#lookup.reset(this.#buf, this.#start, this.#end, ctx);
+    this.#asked = true;
+    return this.#lookup.kindBefore(this.lexer.start, isProcedure);
   }
 
   /** The current token is a user variable: some of them are settings of the proxy. */
@@ -266,7 +276,7 @@ export class Scanner extends Verdict {
       lexer.prevKind === TOKEN.WORD && !lexer.prevAfterDot
         ? (FUNCTION_KIND_OF[lexer.prevWord] ?? 0)
         : FUNCTION_KIND.UNKNOWN;
-    const isCall = kind === FUNCTION_KIND.PURE_ADJACENT && (!lexer.gap || this.#ignoreSpace);
+    const isCall = kind === FUNCTION_KIND.PURE_ADJACENT && (!lexer.gap || this.#ctx.ignoreSpace);
     if (kind === FUNCTION_KIND.PURE || isCall) {
       if (!this.#isBuiltIn(lexer.prevWord)) this.#unknownCall();
       return;
@@ -281,7 +291,7 @@ export class Scanner extends Verdict {
   }
 
   #isBuiltIn(word: number): boolean {
-    const version = this.#serverVersion;
+    const version = this.#ctx.serverVersion;
     if (this.isMariadb) return version >= (MARIADB_SINCE[word] ?? 0);
     return version >= (MYSQL_SINCE[word] ?? 0) && version < (MYSQL_UNTIL[word] ?? 0);
   }
@@ -292,10 +302,7 @@ export class Scanner extends Verdict {
     // no call can stand there.
     const before = lexer.prev2Kind;
     if (before === TOKEN.CLOSE || before === TOKEN.STRING || lexer.prev2Word === KW.AS) return;
-    this.#callKind =
-      this.#routines === null
-        ? ROUTINE_KIND.UNKNOWN
-        : routineKind(lexer, this.#buf, this.#routines, false);
+    this.#callKind = this.#routineKind(false);
     if (this.#sawWith && !lexer.prevAfterDot) this.#pending = PENDING.CTE_COLUMNS;
     else this.#confirmCall();
   }

@@ -17,8 +17,6 @@ export class Verdict implements Classification {
 
   /** Forgets the packet before. */
   protected clear(): void {
-    this.cls = 'unknown';
-    this.reason = 'empty';
     this.effects = 0;
     this.schemaStart = -1;
     this.schemaEnd = -1;

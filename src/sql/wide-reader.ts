@@ -24,7 +24,7 @@ export class WideReader {
     while (pos < this.#limit) {
       const c = this.#buf[pos] ?? 0;
       if (NAME_BYTE[c] === 0) break;
-      const bytes = c < 0x80 ? 1 : this.characterBytes(pos);
+      const bytes = c < 0x80 ? 1 : this.#characterBytes(pos);
       // Of a lone byte only the server knows whether it is a letter, a blank or an error.
       if (c >= 0x80 && bytes < 2) return -1;
       pos += bytes;
@@ -38,7 +38,7 @@ export class WideReader {
     while (pos < this.#limit) {
       const c = this.#buf[pos] ?? 0;
       if (c >= 0x80) {
-        const bytes = this.characterBytes(pos);
+        const bytes = this.#characterBytes(pos);
         if (bytes === 0 && this.#charset === CHARSET_KIND.UNSURE) return -1;
         // The server goes on behind a first byte without a second one.
         pos += bytes || 1;
@@ -53,8 +53,26 @@ export class WideReader {
     return -1;
   }
 
-  /** See the function of that name. */
-  characterBytes(pos: number): number {
+  /** The same of a quoted name, which knows no escapes. */
+  nameEnd(open: number, quote: number): number {
+    let pos = open + 1;
+    while (pos < this.#limit) {
+      const c = this.#buf[pos] ?? 0;
+      if (c >= 0x80) {
+        const bytes = this.#characterBytes(pos);
+        // Here the servers do not agree on what a first byte without a second one takes along.
+        if (bytes === 0) return -1;
+        pos += bytes;
+      } else if (c === quote) {
+        const isDoubled = pos + 1 < this.#limit && this.#buf[pos + 1] === quote;
+        if (!isDoubled) return pos + 1;
+        pos += 2;
+      } else pos++;
+    }
+    return -1;
+  }
+
+  #characterBytes(pos: number): number {
     return characterBytes(this.#charset, this.#buf, pos, this.#limit);
   }
 }
