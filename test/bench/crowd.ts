@@ -8,7 +8,7 @@ import { freePorts } from '../../src/lab/free-ports.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { startLab } from '../../src/lab/start-lab.ts';
 import { CrowdClient, type CrowdLogin } from '../support/crowd-client.ts';
-import { ConnectionMeter } from '../support/crowd-meter.ts';
+import { connectionMeter, type PeakMeter } from '../support/crowd-meter.ts';
 import { crowdSchema, type CrowdResult, percentileMs } from '../support/crowd.ts';
 import { type Child, startChild, waitUntil } from './child.ts';
 import { ClientsProcess } from './crowd-process.ts';
@@ -79,7 +79,7 @@ export async function benchCrowd(args: readonly string[], signal: AbortSignal): 
   resources.defer(() => child.stop(STOP_GRACE_MS));
   const clients = startClients(login, options);
   for (const each of clients) resources.use(each);
-  const meter = new ConnectionMeter(lab, login.user);
+  const meter = connectionMeter(lab, login.user);
   resources.defer(async () => {
     await meter.stop();
   });
@@ -94,7 +94,7 @@ interface Measured {
   readonly child: Child;
   readonly login: CrowdLogin;
   readonly clients: readonly ClientsProcess[];
-  readonly meter: ConnectionMeter;
+  readonly meter: PeakMeter;
 }
 
 async function measure({ options, child, login, clients, meter }: Measured): Promise<boolean> {

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Crowd, crowdSchema, seeded } from '../support/crowd.ts';
 import { FLAVORS } from '../support/flavors.ts';
 import { direct, useCluster } from '../support/proxy.ts';
-import { ConnectionMeter } from '../support/crowd-meter.ts';
+import { connectionMeter } from '../support/crowd-meter.ts';
 
 const CLIENTS = 300;
 const ACTIVE = 15;
@@ -19,7 +19,7 @@ describe.each(FLAVORS)('on %s', (flavor) => {
     for (const sql of crowdSchema(CLIENTS)) await cluster.root('db1', sql);
     await cluster.lab.waitReplicated();
     const { user } = cluster.lab.accounts.app;
-    const meter = new ConnectionMeter(cluster.lab, user);
+    const meter = connectionMeter(cluster.lab, user);
     const crowd = new Crowd({
       login: cluster.login,
       first: 0,

@@ -1,7 +1,7 @@
 import type { Connection } from 'mysql2/promise';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CrowdClient, type CrowdLogin } from '../support/crowd-client.ts';
-import { ConnectionMeter } from '../support/crowd-meter.ts';
+import { connectionMeter } from '../support/crowd-meter.ts';
 import {
   NEIGHBOUR_TABLES,
   Neighbours,
@@ -176,7 +176,7 @@ describe.each(FLAVORS)('on %s, three connections for many', (flavor) => {
   });
 
   it.skipIf(direct)('sessions are many, server connections few, on every server', async () => {
-    const meter = new ConnectionMeter(cluster.lab, cluster.lab.accounts.app.user);
+    const meter = connectionMeter(cluster.lab, cluster.lab.accounts.app.user);
     const neighbours = withNeighbours();
     meter.start();
     const sessions: Connection[] = [];

@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from '../../src/lab/lab.ts';
 
-const SAMPLE_MS = 200;
+const SAMPLE_MS = 100;
 
-/** Counts an account's connections on every server, by the servers' own lists. */
-export class ConnectionMeter {
+/** Watches a figure of every server of a lab, and keeps the highest of each. */
+export class PeakMeter {
   readonly #lab: Lab;
-  readonly #user: string;
+  readonly #look: (lab: Lab, id: string) => Promise<number>;
   readonly #most = new Map<string, number>();
   #isRunning = false;
   #work: Promise<void> = Promise.resolve();
 
-  constructor(lab: Lab, user: string) {
+  constructor(lab: Lab, look: (lab: Lab, id: string) => Promise<number>) {
     this.#lab = lab;
-    this.#user = user;
+    this.#look = look;
   }
 
   start(): void {
@@ -22,25 +22,34 @@ export class ConnectionMeter {
     this.#work = this.#sample();
   }
 
-  /** Ends the counting. @returns the most connections that were seen on each server at a time */
+  /** Ends the watch. @returns the highest figure of each server */
   async stop(): Promise<Readonly<Record<string, number>>> {
     this.#isRunning = false;
     await this.#work;
     return Object.fromEntries(this.#most);
   }
 
-  /** Connections of the account now. */
-  async now(id: string): Promise<number> {
-    const rows = await this.#lab.rootQuery(id, 'SHOW PROCESSLIST');
-    return rows.filter((row) => row['User'] === this.#user).length;
-  }
-
   async #sample(): Promise<void> {
     while (this.#isRunning) {
       for (const { id } of this.#lab.servers) {
-        this.#most.set(id, Math.max(this.#most.get(id) ?? 0, await this.now(id)));
+        const now = await this.#look(this.#lab, id);
+        this.#most.set(id, Math.max(this.#most.get(id) ?? 0, now));
       }
       await sleep(SAMPLE_MS);
     }
   }
+}
+
+/** Watches how many connections an account has on each server, by the servers' own lists. */
+export function connectionMeter(lab: Lab, user: string): PeakMeter {
+  return new PeakMeter(lab, async (each, id) => {
+    const rows = await each.rootQuery(id, 'SHOW PROCESSLIST');
+    return rows.filter((row) => row['User'] === user).length;
+  });
+}
+
+/** Prepared statements that are open on a server, of all its connections. */
+export async function preparedStatements(lab: Lab, id: string): Promise<number> {
+  const rows = await lab.rootQuery(id, "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'");
+  return Number(rows[0]?.['Value']);
 }
