@@ -11,6 +11,10 @@ import { EFFECT } from '../sql/classification.ts';
 export const POLICY_SOURCES = ['hint', 'attribute', 'setting', 'rule', 'user', 'config'] as const;
 export type PolicySource = (typeof POLICY_SOURCES)[number];
 
+/** Where something was said that nobody understands; the rest of it counts all the same. */
+export const POLICY_PROBLEMS = ['hint', 'attribute', 'setting'] as const;
+export type PolicyProblem = (typeof POLICY_PROBLEMS)[number];
+
 /** The server group that was asked for. */
 export type PolicyTarget = 'primary' | 'replica';
 
