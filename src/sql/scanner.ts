@@ -10,15 +10,7 @@ import { SPECIAL_CALLS } from './special-calls.ts';
 import { VARIABLE_KIND } from './system-variables.ts';
 import { isEnd, isScopeWord, TOKEN } from './token.ts';
 import { Verdict } from './verdict.ts';
-import {
-  FUNCTION_KIND_OF,
-  KW,
-  MARIADB_SINCE,
-  MYSQL_SINCE,
-  MYSQL_UNTIL,
-  SERVER_DATA_OF,
-  VARIABLE_KIND_OF,
-} from './word-table.ts';
+import { FUNCTION_KIND_OF, KW, isBuiltIn, SERVER_DATA_OF, VARIABLE_KIND_OF } from './word-table.ts';
 
 /** Something seen whose meaning the next tokens decide. */
 const PENDING = {
@@ -278,7 +270,7 @@ export class Scanner extends Verdict {
         : FUNCTION_KIND.UNKNOWN;
     const isCall = kind === FUNCTION_KIND.PURE_ADJACENT && (!lexer.gap || this.#ctx.ignoreSpace);
     if (kind === FUNCTION_KIND.PURE || isCall) {
-      if (!this.#isBuiltIn(lexer.prevWord)) this.#unknownCall();
+      if (!isBuiltIn(lexer.prevWord, this.isMariadb, this.#ctx.serverVersion)) this.#unknownCall();
       return;
     }
     const special = SPECIAL_CALLS[kind];
@@ -288,12 +280,6 @@ export class Scanner extends Verdict {
       this.effects |= special.effects;
       this.raise(special.cls, special.reason);
     }
-  }
-
-  #isBuiltIn(word: number): boolean {
-    const version = this.#ctx.serverVersion;
-    if (this.isMariadb) return version >= (MARIADB_SINCE[word] ?? 0);
-    return version >= (MYSQL_SINCE[word] ?? 0) && version < (MYSQL_UNTIL[word] ?? 0);
   }
 
   #unknownCall(): void {

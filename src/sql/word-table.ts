@@ -41,11 +41,11 @@ const wordBytes = new Uint8Array(MAX_WORDS * 16);
 /** What a call `word(` means: a value of `FUNCTION_KIND`. */
 export const FUNCTION_KIND_OF = new Uint8Array(MAX_WORDS);
 /** First version of MySQL that has the function built in. */
-export const MYSQL_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
+const MYSQL_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
 /** First version of MySQL that no longer has it. */
-export const MYSQL_UNTIL = new Uint32Array(MAX_WORDS).fill(NEVER);
+const MYSQL_UNTIL = new Uint32Array(MAX_WORDS).fill(NEVER);
 /** First version of MariaDB that has the function built in. */
-export const MARIADB_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
+const MARIADB_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
 /** 1 for schemas that tell of one server, 2 for such tables of other schemas. */
 export const SERVER_DATA_OF = new Uint8Array(MAX_WORDS);
 /** 1 for words whose case the digest folds: keywords and functions, not likely names. */
@@ -167,6 +167,17 @@ export function findWord(buf: Uint8Array, start: number, end: number, hash: numb
     while (i < length && NAME_BYTE[buf[start + i] ?? 0] === wordBytes[offset + i]) i++;
     if (i === length) return index;
   }
+}
+
+/** Whether a server of that version (see `ClassifyContext`) has the function built in. */
+export function isBuiltIn(word: number, isMariadb: boolean, version: number): boolean {
+  if (isMariadb) return version >= (MARIADB_SINCE[word] ?? 0);
+  return version >= (MYSQL_SINCE[word] ?? 0) && version < (MYSQL_UNTIL[word] ?? 0);
+}
+
+/** Index of a word given as text, 0 if it is not known. Off the hot path. */
+export function wordIndex(text: string): number {
+  return indexByName.get(text.toUpperCase()) ?? 0;
 }
 
 /** The word of an index, in upper case. */

@@ -1,8 +1,11 @@
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Classifier } from '../../../src/sql/classify.ts';
 import { type Hint, parseHint } from '../../../src/sql/hint.ts';
 import { judge, MARIADB, MYSQL } from './helpers.ts';
+
+// A busy machine is slow at making random texts.
+vi.setConfig({ testTimeout: 60_000 });
 
 const NONE: Hint = { target: null, consistency: null, maxLagMs: null, tag: null, problems: [] };
 
