@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseBlock } from './cidr.ts';
-import { durationMs, flag, list, name, oneOf, section, text } from './leaves.ts';
+import { durationMs, flag, list, oneOf, section, text } from './leaves.ts';
 
 /** The part of the schema that is about `rules`; see docs/rules.md for what they mean. */
 
@@ -62,7 +62,7 @@ const match = () =>
 
 const rule = () =>
   section({
-    name: name('a rule name')
+    name: text('a rule name', 80)
       .nullable()
       .prefault(null)
       .meta(live('For people: shown by `lagwise explain`')),
