@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { checkCommand } from './cli/check.ts';
+import { classifyCommand } from './cli/classify.ts';
 import { demoCommand } from './cli/demo.ts';
+import { explainCommand } from './cli/explain.ts';
 import { labCommand } from './cli/lab.ts';
 import { startCommand } from './cli/start.ts';
 import { LagwiseError } from './lib/errors.ts';
@@ -13,6 +15,8 @@ try {
     .version(VERSION)
     .addCommand(startCommand())
     .addCommand(checkCommand())
+    .addCommand(explainCommand())
+    .addCommand(classifyCommand())
     .addCommand(labCommand())
     .addCommand(demoCommand())
     .parseAsync();
