@@ -13,7 +13,7 @@ export interface LabAccount {
 export const LAB_ACCOUNTS = {
   /** Owns schema `app` and may create others; cannot write on a read-only server. */
   app: { user: 'app', password: 'app' },
-  /** What Lagwise probes with: may look at replication, and at nothing else. */
+  /** What Lagwise probes with: may look at replication, routines and names of views only. */
   monitor: { user: 'lagwise_monitor', password: 'lagwise_monitor' },
   /** What replicas log in with at their source. */
   replication: { user: 'lagwise_replication', password: 'lagwise_replication' },
@@ -63,11 +63,20 @@ function flavorRights(flavor: Flavor): string[] {
   ];
 }
 
-/** The grants that Lagwise's monitor needs on a server of one's own; docs/lab.md shows them. */
+/**
+ * The grants that Lagwise's monitor needs on a server of one's own; docs/lab.md shows them. Those
+ * for routines and views show it what functions do, and no data.
+ */
 function monitorGrants(flavor: Flavor, user: string): string[] {
-  const status = flavor === 'mariadb' ? 'BINLOG MONITOR, REPLICA MONITOR' : 'REPLICATION CLIENT';
-  return [
-    `GRANT ${status} ON *.* TO '${user}'@'%'`,
-    `GRANT SELECT ON performance_schema.* TO '${user}'@'%'`,
-  ];
+  const rights =
+    flavor === 'mariadb'
+      ? [
+          'BINLOG MONITOR, REPLICA MONITOR, SHOW VIEW ON *.*',
+          'SELECT ON mysql.proc',
+          'SELECT ON mysql.func',
+        ]
+      : ['REPLICATION CLIENT, SHOW VIEW ON *.*', 'SHOW_ROUTINE ON *.*'];
+  return [...rights, 'SELECT ON performance_schema.*'].map(
+    (right) => `GRANT ${right} TO '${user}'@'%'`,
+  );
 }
