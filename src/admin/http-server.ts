@@ -4,7 +4,10 @@ import { LagwiseError, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MetricsSource } from '../telemetry/metrics.ts';
 import type { Snapshot } from '../topology/snapshot.ts';
+import { json, type Question, type Reply } from './reply.ts';
+import { checkSameSite } from './same-site.ts';
 import { snapshotJson } from './snapshot-json.ts';
+import { type StatementKnowledge, statementRoutes } from './statement-routes.ts';
 
 /** Whether the proxy can serve; the reasons are for people and are empty when it can. */
 export interface Readiness {
@@ -22,6 +25,8 @@ export interface AdminServerOptions {
   readonly snapshot: () => Snapshot;
   /** One plain object for each client connection. */
   readonly sessions: () => readonly object[];
+  /** What is known of statements; absent where nothing is kept. */
+  readonly statements?: StatementKnowledge;
   readonly logger: Logger;
 }
 
@@ -32,14 +37,6 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-interface Reply {
-  readonly status: number;
-  readonly body: string;
-  readonly contentType?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-type Route = (options: AdminServerOptions) => Reply | Promise<Reply>;
-
 /** Requests are one line and a few headers; whoever needs longer is not a client of ours. */
 const REQUEST_TIMEOUT_MS = 5000;
 const KEEP_ALIVE_MS = 5000;
@@ -47,18 +44,32 @@ const KEEP_ALIVE_MS = 5000;
 const MAX_CONNECTIONS = 64;
 const MAX_HEADER_BYTES = 8192;
 
-const ROUTES: ReadonlyMap<string, { readonly about: string; readonly run: Route }> = new Map([
-  ['/metrics', { about: 'metrics in the text format of Prometheus', run: metrics }],
-  ['/healthz', { about: 'the process lives: restart it if this fails', run: health }],
-  ['/readyz', { about: 'the proxy can serve: send it clients only if this is 200', run: ready }],
-  ['/api/servers', { about: 'the servers as the router sees them', run: servers }],
-  ['/api/sessions', { about: 'the client connections', run: sessions }],
-  ['/', { about: 'this list', run: index }],
+/** Answers one kind of request to one path. */
+type Handler = (options: AdminServerOptions, question: Question) => Reply | Promise<Reply>;
+
+interface Route {
+  readonly about: string;
+  /** By method; HEAD is answered as GET is. */
+  readonly on: Readonly<Partial<Record<'GET' | 'DELETE', Handler>>>;
+}
+
+const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ['/metrics', { about: 'metrics in the text format of Prometheus', on: { GET: metrics } }],
+  ['/healthz', { about: 'the process lives: restart it if this fails', on: { GET: health } }],
+  [
+    '/readyz',
+    { about: 'the proxy can serve: send it clients only if this is 200', on: { GET: ready } },
+  ],
+  ['/api/servers', { about: 'the servers as the router sees them', on: { GET: servers } }],
+  ['/api/sessions', { about: 'the client connections', on: { GET: sessions } }],
+  ...statementRoutes((options: AdminServerOptions) => options.statements),
+  ['/', { about: 'this list', on: { GET: index } }],
 ]);
 
 /**
- * Starts the HTTP server for people and machines that look after the proxy. It only shows: no
- * request changes anything. It asks for no password, so it belongs on a private address.
+ * Starts the HTTP server for people and machines that look after the proxy. It shows; the one thing
+ * that a request can change is to forget what was learned. It asks for no password, so it belongs on
+ * a private address.
  *
  * @throws LagwiseError('config') when the address cannot be listened on
  */
@@ -140,23 +151,46 @@ function routeRequest(
   options: AdminServerOptions,
 ): Reply | Promise<Reply> {
   const path = pathOf(request);
-  const route = ROUTES.get(path);
-  if (route === undefined) {
+  const found = findRoute(path);
+  if (found === null) {
     return json(404, { error: `No such path, expected one of ${[...ROUTES.keys()].join(', ')}` });
   }
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    const error = `Method ${request.method ?? ''} is not allowed, expected GET`;
-    return { ...json(405, { error }), headers: { allow: 'GET, HEAD' } };
+  const { route, rest } = found;
+  const method = request.method === 'HEAD' ? 'GET' : request.method;
+  const handler = method === 'GET' || method === 'DELETE' ? route.on[method] : undefined;
+  if (handler === undefined) return notAllowed(request.method, Object.keys(route.on));
+  if (method !== 'GET') {
+    const error = checkSameSite(request.headers);
+    if (error !== null) return json(403, { error });
   }
-  return route.run(options);
+  return handler(options, { rest, query: queryOf(request) });
+}
+
+/** The route of a path: its own, or the one that ends with `/*` and has the rest as a parameter. */
+function findRoute(path: string): { readonly route: Route; readonly rest: string } | null {
+  const own = ROUTES.get(path);
+  if (own !== undefined && !path.endsWith('*')) return { route: own, rest: '' };
+  const cut = path.lastIndexOf('/') + 1;
+  const parent = ROUTES.get(`${path.slice(0, cut)}*`);
+  return parent === undefined || cut === path.length
+    ? null
+    : { route: parent, rest: path.slice(cut) };
+}
+
+function notAllowed(method: string | undefined, allowed: readonly string[]): Reply {
+  const error = `Method ${method ?? ''} is not allowed, expected ${allowed.join(' or ')}`;
+  const allow = allowed.flatMap((each) => (each === 'GET' ? ['GET', 'HEAD'] : [each])).join(', ');
+  return { ...json(405, { error }), headers: { allow } };
 }
 
 function pathOf(request: IncomingMessage): string {
   return (request.url ?? '/').split('?', 1)[0] ?? '/';
 }
 
-function json(status: number, value: unknown): Reply {
-  return { status, body: `${JSON.stringify(value, null, 2)}\n` };
+function queryOf(request: IncomingMessage): URLSearchParams {
+  const url = request.url ?? '/';
+  const cut = url.indexOf('?');
+  return new URLSearchParams(cut < 0 ? '' : url.slice(cut + 1));
 }
 
 async function metrics({ registry }: AdminServerOptions): Promise<Reply> {
@@ -191,7 +225,7 @@ function sessions(options: AdminServerOptions): Reply {
 }
 
 function index(): Reply {
-  const lines = [...ROUTES].map(([path, { about }]) => `${path.padEnd(16)}${about}`);
+  const lines = [...ROUTES].map(([path, { about }]) => `${path.padEnd(20)}${about}`);
   const body = `Lagwise, a MySQL replication proxy\n\n${lines.join('\n')}\n`;
   return { status: 200, body, contentType: 'text/plain; charset=utf-8' };
 }

@@ -24,7 +24,7 @@ export interface Knowledge {
   };
 }
 
-/** Learned statements, digests and routines. Shows nothing until something is bound. */
+/** Learned statements, digests and routines. All are 0 until something is bound. */
 export class KnowledgeMetrics {
   #bound: Knowledge | null = null;
 
