@@ -1,0 +1,132 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../src/config/load.ts';
+import { POLICY_PROBLEMS, type PolicyProblem } from '../../../src/routing/policy.ts';
+import { settingAnswer } from '../../../src/session/setting-answer.ts';
+import { StatementPolicies } from '../../../src/session/statement-policy.ts';
+import { CHARSET_KIND } from '../../../src/sql/charset-kind.ts';
+import type { ClassifyContext } from '../../../src/sql/classification.ts';
+import { Classifier } from '../../../src/sql/classify.ts';
+import { ClosedCounter } from '../../../src/telemetry/plain-counters.ts';
+import { CAP } from '../../../src/wire/capability.ts';
+import { decodeErr } from '../../../src/wire/packets/err.ts';
+import { decodeOk } from '../../../src/wire/packets/ok.ts';
+import { encodeQuery } from '../../../src/wire/packets/query.ts';
+import { STATUS } from '../../../src/wire/status.ts';
+import { encodeTextResultset } from '../../../src/wire/text-resultset.ts';
+import { HEADER_BYTES } from '../../../src/wire/writer.ts';
+
+const CONTEXT: ClassifyContext = {
+  noBackslashEscapes: false,
+  ansiQuotes: false,
+  ignoreSpace: false,
+  charsetKind: CHARSET_KIND.UTF8,
+  routines: null,
+  flavor: 'mysql',
+  serverVersion: 90_704,
+};
+const CAPS = CAP.DEPRECATE_EOF | CAP.PROTOCOL_41;
+const STATUS_FLAGS = STATUS.AUTOCOMMIT;
+const TEXT_AT = HEADER_BYTES + 1;
+
+function session() {
+  const config = parseConfig(
+    { servers: [{ host: 'a' }], monitor: { user: 'm', password: 'x' } },
+    { env: {} },
+  );
+  const problems = new ClosedCounter<PolicyProblem>(POLICY_PROBLEMS);
+  const policy = new StatementPolicies(config, problems).forSession({
+    user: 'app',
+    clientAddr: '::1',
+    state: { schema: null },
+    context: CONTEXT,
+  });
+  const ask = (sql: string): Buffer =>
+    settingAnswer({
+      policy,
+      packet: encodeQuery(sql, 0),
+      textAt: TEXT_AT,
+      context: CONTEXT,
+      caps: CAPS,
+      status: STATUS_FLAGS,
+    });
+  return { policy, ask };
+}
+
+const ok = (answer: Buffer) => decodeOk(answer.subarray(HEADER_BYTES), CAPS);
+const err = (answer: Buffer) => decodeErr(answer.subarray(HEADER_BYTES));
+const result = (columns: string[], row: (string | null)[]) =>
+  encodeTextResultset({ columns, rows: [row] }, { seq: 1, caps: CAPS, status: STATUS_FLAGS });
+
+describe('the answer to a statement about @lagwise_ variables', () => {
+  it('is OK for a SET, and takes effect', () => {
+    const { policy, ask } = session();
+    const answer = ask("SET @lagwise_consistency = 'strong', @`LAGWISE_MAX_LAG_MS` := 50;");
+    expect(ok(answer)).toMatchObject({ status: STATUS_FLAGS, affectedRows: 0, warnings: 0 });
+    expect(policy.settings).toMatchObject({ consistency: 'strong', maxLagMs: 50 });
+    ok(ask('SET @lagwise_consistency = NULL'));
+    ok(ask('SET @lagwise_max_lag_ms = DEFAULT'));
+    expect(policy.settings).toMatchObject({ consistency: null, maxLagMs: null });
+  });
+
+  it('is the values for a SELECT, its columns called as they were written', () => {
+    const { ask } = session();
+    ask("SET @lagwise_tag = 'a b', @lagwise_target = Replica");
+    expect(ask('SELECT @lagwise_tag, @Lagwise_Target AS target, @lagwise_max_lag_ms')).toEqual(
+      result(['@lagwise_tag', 'target', '@lagwise_max_lag_ms'], ['a b', 'replica', null]),
+    );
+  });
+
+  it.each([
+    ["SET @lagwise_target = 'nowhere'", /^lagwise: Cannot set @lagwise_target: found "nowhere"/],
+    ["SET @lagwise_consistency = 'global'", /needs several proxies/],
+    ["SET @lagwise_colour = 'red'", /there is no "colour"/],
+    ['SET @lagwise_max_lag_ms = 1.5', /max_lag_ms is "1.5"/],
+  ])('is an error with what is wrong for %s', (sql, message) => {
+    const { policy, ask } = session();
+    const answer = err(ask(sql));
+    expect(answer).toMatchObject({ code: 1231, sqlState: '42000' });
+    expect(answer.message).toMatch(message);
+    expect(policy.get('lagwise_target')).toBe(null);
+  });
+
+  it('is one of these for whatever the classifier takes for such a statement', () => {
+    const classifier = new Classifier();
+    const piece = fc.constantFrom(
+      'SET ',
+      'SELECT ',
+      '@lagwise_target',
+      '@`lagwise_tag`',
+      '@x',
+      ' = ',
+      ':=',
+      "'primary'",
+      '"a"',
+      '5',
+      '-5',
+      'NULL',
+      'replica',
+      ', ',
+      ' AS a',
+      ';',
+      '/* c */',
+      ' FROM t',
+      '(1)',
+    );
+    let answered = 0;
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 9 }), (pieces) => {
+        const sql = `${pieces[0] === 'SELECT ' ? 'SELECT ' : 'SET '}@lagwise_tag${pieces.join('')}`;
+        const packet = encodeQuery(sql, 0);
+        const { reason } = classifier.classify(packet, TEXT_AT, packet.length, CONTEXT);
+        if (reason !== 'lagwise-setting') return;
+        answered += 1;
+        const answer = session().ask(sql);
+        expect(answer.readUIntLE(0, 3)).toBeGreaterThan(0);
+        expect(answer.toString('latin1')).not.toContain('anything but plain');
+      }),
+      { numRuns: 3000 },
+    );
+    expect(answered).toBeGreaterThan(50);
+  });
+});
