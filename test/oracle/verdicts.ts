@@ -1,0 +1,113 @@
+import type { ClassifyContext, ReasonCode, StatementClass } from '../../src/sql/classification.ts';
+import { Classifier } from '../../src/sql/classify.ts';
+import type { RoutineFacts } from '../../src/sql/routine-facts.ts';
+import type { Flavor } from '../../src/topology/snapshot.ts';
+import { charsetKind } from '../../src/sql/charset-kind.ts';
+import { bytesOf } from './connection.ts';
+import type { Judged, Verdict } from './judge.ts';
+import { MODES, type Statement } from './statement.ts';
+
+/** A statement that was judged and classified. */
+export interface Compared extends Judged {
+  readonly cls: StatementClass;
+  readonly reason: ReasonCode;
+}
+
+/** What the proxy would know of the servers. */
+export interface Knowledge {
+  readonly flavor: Flavor;
+  readonly serverVersion: number;
+  readonly routines: RoutineFacts | null;
+}
+
+/** What the proxy would know of a session in the statement's mode on such a server. */
+export function contextOf(
+  { mode = 'plain' }: Statement,
+  { flavor, serverVersion, routines }: Knowledge,
+): ClassifyContext {
+  const { sqlMode, charset } = MODES[mode];
+  const has = (name: string) => sqlMode?.split(',').includes(name) ?? false;
+  return {
+    noBackslashEscapes: has('NO_BACKSLASH_ESCAPES'),
+    ansiQuotes: has('ANSI_QUOTES'),
+    ignoreSpace: has('IGNORE_SPACE'),
+    charsetKind: charsetKind(charset),
+    routines,
+    flavor,
+    serverVersion,
+  };
+}
+
+const classifier = new Classifier();
+
+/** Classifies what was judged. */
+export function compare(judged: readonly Judged[], known: Knowledge): Compared[] {
+  return judged.map((each) => {
+    const bytes = bytesOf(each.statement.sql);
+    const context = contextOf(each.statement, known);
+    const { cls, reason } = classifier.classify(bytes, 0, bytes.length, context);
+    return { ...each, cls, reason };
+  });
+}
+
+/** May be sent to a replica as it is, so nothing but a read may have it. */
+const LEAVES_THE_PRIMARY: ReadonlySet<StatementClass> = new Set(['read', 'local', 'same-server']);
+/** Right for a read: a replica answers, or nobody needs to be asked. */
+const READ_CLASSES: ReadonlySet<StatementClass> = new Set(['read', 'local', 'same-server']);
+
+/** What the comparison comes to. */
+export interface Findings {
+  readonly counts: Readonly<Record<Verdict, number>>;
+  readonly total: number;
+  /** Writes that would leave the primary: there must be none. */
+  readonly writesAsReads: readonly Compared[];
+  /** State and server-bound statements that would be taken for reads. */
+  readonly stateAsReads: readonly Compared[];
+  /** True reads that stay at the primary. */
+  readonly readsMissed: readonly Compared[];
+  readonly neither: readonly Compared[];
+}
+
+/** Sorts what was compared. */
+export function findingsOf(compared: readonly Compared[]): Findings {
+  const withVerdict = (...verdicts: readonly Verdict[]) =>
+    compared.filter(({ verdict }) => verdicts.includes(verdict));
+  return {
+    counts: {
+      write: withVerdict('write').length,
+      read: withVerdict('read').length,
+      state: withVerdict('state').length,
+      server: withVerdict('server').length,
+      neither: withVerdict('neither').length,
+    },
+    total: compared.length,
+    writesAsReads: withVerdict('write').filter(({ cls }) => LEAVES_THE_PRIMARY.has(cls)),
+    stateAsReads: withVerdict('state', 'server').filter(({ cls }) => cls === 'read'),
+    readsMissed: withVerdict('read').filter(({ cls }) => !READ_CLASSES.has(cls)),
+    neither: withVerdict('neither'),
+  };
+}
+
+/** One line for the log of a run. */
+export function summary(version: string, findings: Findings): string {
+  const { counts, total, writesAsReads, stateAsReads, readsMissed } = findings;
+  const rightReads = counts.read - readsMissed.length;
+  return [
+    `${version}: ${total} statements, ${total - counts.neither} judged`,
+    `${counts.write} writes, ${counts.state} state, ${counts.server} server-bound, ${counts.read} reads`,
+    `${writesAsReads.length} writes as reads, ${stateAsReads.length} state as reads`,
+    `${((100 * rightReads) / counts.read).toFixed(2)} % of reads as reads`,
+    `${counts.neither} neither`,
+  ].join('; ');
+}
+
+/** A statement as one line: bytes that are no text are shown as such. */
+export function shown({ statement, cls, reason, verdict, because }: Compared): string {
+  return `${verdict} (${because}) as ${cls}/${reason}: ${textOf(statement)}`;
+}
+
+/** The statement's name in lists: its text with its mode, when it has one. */
+export function textOf({ sql, mode }: Statement): string {
+  const text = typeof sql === 'string' ? sql : sql.toString('latin1');
+  return mode === undefined ? text : `[${mode}] ${text}`;
+}
