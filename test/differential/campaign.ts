@@ -11,6 +11,8 @@ export interface Campaign extends ScriptOptions {
   readonly seed: number;
   /** Scripts that run at a time; each has schemas of its own. */
   readonly lanes: number;
+  /** How the two are compared; absent: directly and through the proxy. */
+  readonly compare?: typeof compare;
 }
 
 /** A script that the two systems do not agree on, as small as could be found. */
@@ -57,11 +59,12 @@ async function runLane(
   const place = { a: `df${number}a`, b: `df${number}b` };
   const seed = campaign.seed + number;
   let failedAtMs = Number.POSITIVE_INFINITY;
+  const comparing = campaign.compare ?? compare;
   let broken: unknown = null;
   const agrees = async (script: Script): Promise<boolean> => {
     // Past its time shrinking takes everything for equal, and so ends.
     if (broken !== null || performance.now() > failedAtMs + SHRINK_DEADLINE_MS) return true;
-    const difference = await compare(lane, script, place).catch((error: unknown) => {
+    const difference = await comparing(lane, script, place).catch((error: unknown) => {
       // The harness itself failed: that is no script to shrink.
       broken = error;
       return null;
@@ -82,7 +85,7 @@ async function runLane(
   const [smaller] = details.counterexample;
   failedAtMs = Number.POSITIVE_INFINITY;
   const script = await withoutNeedless(smaller, async (candidate) => !(await agrees(candidate)));
-  const difference = await compare(lane, script, place);
+  const difference = await comparing(lane, script, place);
   if (difference === null) {
     throw new Error(`A difference that does not show each time, seed ${seed}:\n${printed(script)}`);
   }

@@ -29,6 +29,11 @@ export async function compare(
     runScript(lane.direct, script, place),
     runScript(lane.proxied, script, place),
   ]);
+  return differenceOf(direct, proxied);
+}
+
+/** Where two runs part; null when they are equal. */
+export function differenceOf(direct: Run, proxied: Run): Difference | null {
   return (
     firstDifference(direct.logins, proxied.logins, true) ??
     firstDifference(direct.replies, proxied.replies, false)

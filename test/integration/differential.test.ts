@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { described, run } from '../differential/campaign.ts';
 import { regressions } from '../differential/regressions.ts';
-import { compare } from '../differential/run-script.ts';
+import { compare, differenceOf, runScript } from '../differential/run-script.ts';
+import type { Script } from '../differential/script.ts';
 import { Pair } from '../differential/systems.ts';
 import { FLAVORS } from '../support/flavors.ts';
 import { direct as withoutProxy } from '../support/proxy.ts';
@@ -48,6 +49,27 @@ describe.skipIf(withoutProxy).each(FLAVORS)('%s directly and through the proxy',
     );
   });
 
+  it('finds that sql_mode is lost, and shrinks the script to what shows it', async () => {
+    const report = await run(pair, {
+      flavor,
+      scripts: 500,
+      seed: SEED,
+      lanes: 1,
+      holders: HOLDERS,
+      maxClients: 1,
+      compare: async (lane, script, place) =>
+        differenceOf(
+          await runScript(lane.direct, script, place),
+          await runScript(lane.direct, withoutSqlMode(script), place),
+        ),
+    });
+    const [finding] = report.findings;
+    expect(finding?.script.steps.map((step) => ('sql' in step ? step.sql : ''))).toContainEqual(
+      expect.stringContaining('sql_mode'),
+    );
+    expect(finding?.script.steps.length).toBeLessThanOrEqual(4);
+  });
+
   it(
     `${SCRIPTS} random scripts give the same replies`,
     async () => {
@@ -73,6 +95,16 @@ describe.skipIf(withoutProxy).each(FLAVORS)('%s directly and through the proxy',
     SCRIPTS * SCRIPT_DEADLINE_MS + SHRINK_DEADLINE_MS,
   );
 });
+
+/** What clients see of a proxy that forgets this setting: it is acknowledged and has no effect. */
+function withoutSqlMode(script: Script): Script {
+  const steps = script.steps.map((step) =>
+    'sql' in step && /^set.*sql_mode/i.test(step.sql) && !step.sql.includes('NO_SUCH')
+      ? ({ c: step.c, do: 'query', sql: 'DO 0' } as const)
+      : step,
+  );
+  return { ...script, steps };
+}
 
 function numberFrom(name: string, otherwise: number): number {
   const value = process.env[name];
