@@ -80,6 +80,18 @@ export class RoutineCatalogue implements RoutineFacts {
     return new RoutineCatalogue({ ...NOTHING, unsafeViews: this.listing.unsafeViews });
   }
 
+  /** Whether one made from this listing would answer as this one does. */
+  isOf(listing: JudgedListing): boolean {
+    const { routines, unsafeViews, loadable, packages, isComplete } = this.listing;
+    return (
+      isComplete === listing.isComplete &&
+      isSame(routines, listing.routines, (a, b) => a.kind === b.kind && a.type === b.type) &&
+      isSame(unsafeViews, listing.unsafeViews, () => true) &&
+      loadable.join('\0') === listing.loadable.join('\0') &&
+      packages.join('\0') === listing.packages.join('\0')
+    );
+  }
+
   functionKind(
     buf: Uint8Array,
     nameStart: number,
@@ -119,6 +131,21 @@ export class RoutineCatalogue implements RoutineFacts {
     if (this.#packages.get(buf, schemaStart, schemaEnd) === true) return undefined;
     return named.bySchema.get(buf, schemaStart, schemaEnd);
   }
+}
+
+type Placed = Pick<JudgedRoutine, 'schema' | 'name'>;
+
+/** Whether two lists have the same names in the same order, alike in what `isAlike` looks at. */
+function isSame<Item extends Placed>(
+  ours: readonly Item[],
+  theirs: readonly Item[],
+  isAlike: (a: Item, b: Item) => boolean,
+): boolean {
+  if (ours.length !== theirs.length) return false;
+  return ours.every((a, n) => {
+    const b = theirs[n];
+    return b !== undefined && a.name === b.name && a.schema === b.schema && isAlike(a, b);
+  });
 }
 
 interface Scope {

@@ -62,7 +62,7 @@ export const MAX_ROWS = 20_000;
 /** All definitions together; more are not read at all. */
 export const MAX_TOTAL_BYTES = 32 * 1024 * 1024;
 /** A longer definition counts as unknown. */
-export const MAX_DEFINITION_BYTES = 256 * 1024;
+const MAX_DEFINITION_BYTES = 256 * 1024;
 
 /** Schemas of the server itself; their views read its own tables. */
 const OWN_SCHEMAS = "('information_schema', 'mysql', 'performance_schema', 'sys')";

@@ -68,7 +68,7 @@ export class RoutineWatch {
   readonly #timing: RoutineTiming;
   readonly #nowMs: () => number;
   #catalogue: RoutineCatalogue = RoutineCatalogue.EMPTY;
-  #facts: RoutineCatalogue = RoutineCatalogue.EMPTY;
+  #facts: RoutineFacts = RoutineCatalogue.EMPTY;
   /** Grows with each reason to doubt the catalogue. */
   #doubts = 0;
   /** The doubts that the last good reading has answered. */
@@ -97,7 +97,11 @@ export class RoutineWatch {
     this.#nowMs = options.nowMs ?? (() => performance.now());
   }
 
-  /** What is known now. Ask for it with each statement: the object changes. */
+  /**
+   * What is known now. Ask for it with each statement. Another object than before means that
+   * something else may be known: what was classified by the former one (prepared statements) has to
+   * be classified anew. A reading that finds nothing new leaves the object as it is.
+   */
   get facts(): RoutineFacts {
     return this.#facts;
   }
@@ -209,7 +213,8 @@ export class RoutineWatch {
     const doubts = this.#doubts;
     const server = this.#server();
     const listing = await this.#options.source.read(server, signal);
-    const catalogue = new RoutineCatalogue(await judgeRoutines(listing));
+    const judged = await judgeRoutines(listing);
+    const catalogue = this.#catalogue.isOf(judged) ? this.#catalogue : new RoutineCatalogue(judged);
     signal.throwIfAborted();
     this.#catalogue = catalogue;
     this.#hasReadPrimary ||= server.role === 'primary';

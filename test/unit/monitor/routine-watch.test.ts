@@ -128,6 +128,38 @@ describe('the watch over routines', () => {
     expect(world.asked).toEqual(['db1', 'db1']);
   });
 
+  test('what is known is the same object as long as nothing else is known', async () => {
+    const world = make();
+    const { watch } = world;
+    watch.start();
+    await passes(0);
+    const before = watch.facts;
+    await passes(3 * TIMING.intervalMs);
+    expect(watch.status.readings).toBeGreaterThan(2);
+    expect(watch.facts).toBe(before);
+    watch.noteDdl();
+    expect(watch.facts).not.toBe(before);
+    await passes(5000);
+    expect(watch.facts).toBe(before);
+    for (const change of [
+      { listing: listingOf(['f', 'g']) },
+      { listing: listingOf(['g']) },
+      { listing: listingOf(['g'], { isComplete: false }) },
+      { listing: listingOf(['g'], { loadable: [{ name: 'u', isInstalled: true }] }) },
+      { listing: listingOf(['g'], { packages: ['p'] }) },
+      {
+        listing: listingOf(['g'], {
+          views: [{ schema: 'a', name: 'v', definition: { t: 'too-long' } }],
+        }),
+      },
+    ]) {
+      const last = watch.facts;
+      Object.assign(world, change);
+      await passes(TIMING.intervalMs);
+      expect(watch.facts).not.toBe(last);
+    }
+  });
+
   test('knows nothing from the moment of DDL until a reading that began after it', async () => {
     const world = make();
     world.watch.start();
