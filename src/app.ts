@@ -5,8 +5,13 @@ import { type AdminServer, startAdminServer } from './admin/http-server.ts';
 import type { Config } from './config/schema.ts';
 import { ClientTls } from './net/client-tls.ts';
 import { Monitor } from './monitor/monitor.ts';
+import type { ProbeTls } from './monitor/probe-connection.ts';
+import { ServerRoutines } from './monitor/routine-source.ts';
+import { RoutineWatch } from './monitor/routine-watch.ts';
 import { TopologyService } from './monitor/topology-service.ts';
 import { BackendPool } from './pool/pool.ts';
+import { DigestTable } from './routing/digest-table.ts';
+import { LearnedStatements } from './routing/learned-statements.ts';
 import type { RsaKeys } from './session/client-auth.ts';
 import { Credentials } from './session/credentials.ts';
 import { HoldQueue } from './session/hold-queue.ts';
@@ -60,6 +65,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   });
   const { metrics, logger, registry } = telemetry;
   const topology = startTopology(config, telemetry);
+  const statements = startKnowledge(config, telemetry, topology);
   const sessions = new SessionRegistry();
   const holds = new HoldQueue(config.failover, metrics.holds, () => topology.current());
   topology.onChange((snapshot, before) => {
@@ -86,16 +92,18 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   };
   topology.start();
   await firstLook(topology, config);
+  statements.routines.start();
   const proxy = new ProxyServer(deps);
   const state = { ready: false };
-  const admin = await startAdmin(config, deps, { registry, state });
+  const admin = await startAdmin(config, deps, { registry, state, statements });
   const port = await proxy.listen();
   state.ready = true;
   logger.info(
     { host: config.listen.host, port, adminPort: admin?.port, version: VERSION },
     'Lagwise is ready for clients',
   );
-  const stop = () => stopApp({ config, deps, topology, proxy, admin, telemetry, state });
+  const stop = () =>
+    stopApp({ config, deps, topology, statements, proxy, admin, telemetry, state });
   return {
     port,
     adminPort: admin?.port ?? null,
@@ -106,14 +114,11 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 }
 
 function startTopology(config: Config, telemetry: Telemetry): TopologyService {
-  const { monitor, serverTls } = config;
+  const { monitor } = config;
   const prober = new Monitor({
     servers: config.servers,
     account: { user: monitor.user, password: monitor.password.reveal() },
-    tls: {
-      mode: serverTls.mode,
-      ca: serverTls.caFile === null ? null : readFileSync(serverTls.caFile, 'utf8'),
-    },
+    tls: probeTls(config),
     intervalMs: monitor.intervalMs,
     timeoutMs: monitor.timeoutMs,
   });
@@ -124,6 +129,35 @@ function startTopology(config: Config, telemetry: Telemetry): TopologyService {
   });
   telemetry.metrics.topology.bind(() => topology.current());
   return topology;
+}
+
+function probeTls({ serverTls: { mode, caFile } }: Config): ProbeTls {
+  return { mode, ca: caFile === null ? null : readFileSync(caFile, 'utf8') };
+}
+
+/** What is known of statements beyond their text. */
+interface Knowledge {
+  readonly digests: DigestTable;
+  readonly learned: LearnedStatements;
+  readonly routines: RoutineWatch;
+}
+
+function startKnowledge(
+  config: Config,
+  { logger, metrics }: Telemetry,
+  topology: TopologyService,
+): Knowledge {
+  const { user, password } = config.monitor;
+  const account = { user, password: password.reveal() };
+  const routines = new RoutineWatch({
+    source: new ServerRoutines({ account, tls: probeTls(config) }),
+    snapshot: () => topology.current(),
+    logger,
+  });
+  const knowledge = { digests: new DigestTable(), learned: new LearnedStatements(), routines };
+  metrics.knowledge.bind(knowledge);
+  topology.onChange((snapshot) => routines.topologyChanged(snapshot));
+  return knowledge;
 }
 
 /** Waits until there is a primary, or until every server had its chance to answer. */
@@ -148,7 +182,11 @@ async function makeRsaKeys(): Promise<RsaKeys> {
 async function startAdmin(
   config: Config,
   deps: SessionDeps,
-  shown: { registry: Telemetry['registry']; state: { ready: boolean } },
+  shown: {
+    registry: Telemetry['registry'];
+    state: { ready: boolean };
+    statements: Knowledge;
+  },
 ): Promise<AdminServer | null> {
   if (!config.admin.enabled) return null;
   const { topology, sessions } = deps;
@@ -159,6 +197,7 @@ async function startAdmin(
     readiness: () => readiness(shown.state.ready, topology.current()),
     snapshot: () => topology.current(),
     sessions: () => [...sessions].map((session) => session.info(performance.now())),
+    statements: shown.statements,
     logger: deps.logger,
   });
 }
@@ -177,6 +216,7 @@ interface Running {
   readonly config: Config;
   readonly deps: SessionDeps;
   readonly topology: TopologyService;
+  readonly statements: Knowledge;
   readonly proxy: ProxyServer;
   readonly admin: AdminServer | null;
   readonly telemetry: Telemetry;
@@ -184,7 +224,7 @@ interface Running {
 }
 
 async function stopApp(running: Running): Promise<void> {
-  const { config, deps, topology, proxy, admin, telemetry, state } = running;
+  const { config, deps, topology, statements, proxy, admin, telemetry, state } = running;
   const { sessions, holds, logger } = deps;
   state.ready = false;
   logger.info({ sessions: sessions.size, drainMs: config.shutdown.drainMs }, 'Stopping');
@@ -197,7 +237,7 @@ async function stopApp(running: Running): Promise<void> {
   }
   if (sessions.size > 0) logger.warn({ sessions: sessions.size }, 'Cutting off sessions');
   for (const session of sessions) session.end('shutdown', null);
-  await topology.stop();
+  await Promise.all([statements.routines.stop(), topology.stop()]);
   await admin?.close();
   logger.info({}, 'Stopped');
   telemetry.flush();
