@@ -1,12 +1,16 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createConnection } from 'mysql2/promise';
 import { serverId } from '../../src/lib/ids.ts';
 import { ServerRoutines } from '../../src/monitor/routine-source.ts';
 import { type RoutineTiming, RoutineWatch } from '../../src/monitor/routine-watch.ts';
+import { CHARSET_KIND } from '../../src/sql/charset-kind.ts';
+import { Classifier } from '../../src/sql/classify.ts';
 import { ROUTINE_KIND as KIND } from '../../src/sql/routine-facts.ts';
 import type { Snapshot } from '../../src/topology/snapshot.ts';
 import { FLAVORS } from '../support/flavors.ts';
 import { useLab } from '../support/lab.ts';
+import { startProxy } from '../support/proxy.ts';
 import { aServer, aSnapshot } from '../support/snapshots.ts';
 import { until } from '../support/until.ts';
 
@@ -236,6 +240,85 @@ describe.each(FLAVORS)('routines on %s', (flavor) => {
     await current(routines);
     expect(kindOf(routines, 'app.fresh')).toBe('UNKNOWN');
     expect(kindOf(routines, 'app.reading')).toBe('READS');
+  });
+
+  it.each([
+    ['SELECT app.reading(1)', 'read'],
+    ['SELECT `app` . `READING` (1) FROM app.t', 'read'],
+    ['SELECT reading(1)', 'read'],
+    ['SELECT app.slashed("a", "b")', 'read'],
+    ['SELECT app.lying()', 'not read'],
+    ['SELECT bare(1)', 'not read'],
+    ['SELECT app.bare(1)', 'read'],
+    ['SELECT app.marking()', 'not read'],
+    ['SELECT app.nothing()', 'not read'],
+    ['SELECT x FROM app.bad_too', 'not read'],
+    ['SELECT n FROM app.t', 'read'],
+    ['CALL app.show_all()', 'not read'],
+  ])('the classifier takes %s for a statement that is %s', async (sql, expected) => {
+    const routines = watch();
+    await current(routines);
+    const buf = Buffer.from(sql);
+    const { cls } = new Classifier().classify(buf, 0, buf.length, {
+      noBackslashEscapes: false,
+      ansiQuotes: false,
+      ignoreSpace: false,
+      charsetKind: CHARSET_KIND.UTF8,
+      routines: routines.facts,
+      flavor,
+      serverVersion: flavor === 'mysql' ? 90704 : 101119,
+    });
+    expect(cls === 'read' ? 'read' : 'not read').toBe(expected);
+    await routines.stop();
+  });
+
+  it('that a read-only replica refuses are none that read', async () => {
+    const routines = watch();
+    await current(routines);
+    const app = await createConnection({
+      host: '127.0.0.1',
+      port: cluster.lab.servers.find(({ id }) => id === 'db2')?.port ?? 0,
+      ...cluster.lab.accounts.app,
+    });
+    try {
+      const refused: string[] = [];
+      const calls = ['reading(1)', 'bare(1)', 'lying()', 'via()', 'hiding()', 'slashed("", "")'];
+      for (const call of calls) {
+        const failure = await app.query(`SELECT app.${call}`).then(
+          () => null,
+          (error: unknown) => error,
+        );
+        if (failure !== null) refused.push(call);
+        const kind = kindOf(routines, `app.${call.slice(0, call.indexOf('('))}`);
+        expect(kind === 'READS', `${call} is ${kind}: ${String(failure)}`).toBe(failure === null);
+      }
+      expect(refused).toEqual(['lying()', 'via()', 'hiding()']);
+    } finally {
+      app.destroy();
+    }
+  });
+
+  it('are shown by a running proxy, with metrics', async () => {
+    const proxy = await startProxy(cluster.lab);
+    try {
+      const url = `http://127.0.0.1:${proxy.app.adminPort}/api/routines?limit=1000`;
+      const shown = await until('the proxy has read them', async () => {
+        const text = await (await fetch(url)).text();
+        return text.includes('"isCurrent": true') ? text : null;
+      });
+      expect(JSON.parse(shown)).toMatchObject({
+        isComplete: true,
+        missingGrants: [],
+        routines: expect.arrayContaining([
+          expect.objectContaining({ schema: 'app', name: 'lying', kind: 'writes' }),
+        ]),
+      });
+      expect(await proxy.metric('lagwise_routines_current')).toBe(1);
+      expect(await proxy.metric('lagwise_routines')).toBeGreaterThan(10);
+      expect(await proxy.metric('lagwise_learned_statements')).toBe(0);
+    } finally {
+      await proxy.app.stop();
+    }
   });
 
   it('that cannot be read in time are unknown, and no connection is left behind', async () => {
