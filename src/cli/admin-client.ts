@@ -1,5 +1,7 @@
 import { messageOf } from '../lib/errors.ts';
 import { serverId } from '../lib/ids.ts';
+import { RoutineCatalogue } from '../monitor/routine-catalogue.ts';
+import { ROUTINE_KIND, type RoutineFacts, type RoutineKind } from '../sql/routine-facts.ts';
 import type { Role, ServerView, Snapshot } from '../topology/snapshot.ts';
 
 /** What a running proxy says of its servers, or why it cannot be asked. */
@@ -9,12 +11,16 @@ export type AdminAnswer =
       readonly snapshot: Snapshot;
       /** Why a replica has refused statements of a digest; a digest that is missing was not refused. */
       readonly learned: ReadonlyMap<string, string>;
+      /** What it knows of stored routines, null where it does not tell. */
+      readonly routines: RoutineFacts | null;
     }
   | { readonly t: 'failed'; readonly why: string };
 
 const TIMEOUT_MS = 2000;
 /** 256 servers take about 200 kB. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+/** As many as one answer of it has. */
+const MAX_ROUTINES = 10_000;
 
 /** Asks a running proxy. @param base such as `http://127.0.0.1:6080` */
 export async function askAdmin(base: string): Promise<AdminAnswer> {
@@ -23,7 +29,9 @@ export async function askAdmin(base: string): Promise<AdminAnswer> {
     if (snapshot === null) return { t: 'failed', why: 'it does not answer as Lagwise does' };
     // An older proxy learns nothing; that is no reason to show no servers.
     const learned = await get(new URL('/api/learned', base)).then(learnedOf, () => new Map());
-    return { t: 'ok', snapshot, learned };
+    const path = `/api/routines?limit=${MAX_ROUTINES}`;
+    const routines = await get(new URL(path, base)).then(routinesOf, () => null);
+    return { t: 'ok', snapshot, learned, routines };
   } catch (thrown) {
     const cause = thrown instanceof Error && thrown.cause !== undefined ? thrown.cause : thrown;
     return { t: 'failed', why: messageOf(cause) };
@@ -113,6 +121,41 @@ function learnedOf(value: unknown): ReadonlyMap<string, string> {
     }),
   );
 }
+
+const KINDS: ReadonlyMap<unknown, RoutineKind> = new Map([
+  ['reads', ROUTINE_KIND.READS],
+  ['stateful-read', ROUTINE_KIND.STATEFUL_READ],
+  ['writes', ROUTINE_KIND.WRITES],
+  ['opaque', ROUTINE_KIND.OPAQUE],
+]);
+
+/** The catalogue as far as it is told; what is missing or not understood stays unknown. */
+function routinesOf(value: unknown): RoutineFacts | null {
+  const fields = fieldsOf(value);
+  const list = listOf(fields?.['routines']);
+  if (fields === null || list === null) return null;
+  const named = (rows: unknown) =>
+    (listOf(rows) ?? []).map((row) => {
+      const { schema, name, type, kind } = fieldsOf(row) ?? {};
+      return {
+        schema: textOf(schema) ?? '',
+        name: textOf(name) ?? '',
+        type: type === 'procedure' ? ('procedure' as const) : ('function' as const),
+        kind: KINDS.get(kind) ?? ROUTINE_KIND.UNKNOWN,
+        why: '',
+      };
+    });
+  return new RoutineCatalogue({
+    routines: named(list),
+    unsafeViews: named(fields['unsafeViews']),
+    loadable: textsOf(fields['loadable']),
+    packages: textsOf(fields['packages']),
+    isComplete: fields['isComplete'] === true && fields['count'] === list.length,
+  });
+}
+
+const textsOf = (value: unknown): readonly string[] =>
+  (listOf(value) ?? []).filter((each) => typeof each === 'string');
 
 const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 const numberOf = (value: unknown): number | null => (typeof value === 'number' ? value : null);

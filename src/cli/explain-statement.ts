@@ -151,10 +151,8 @@ function notesOf(
     const why = admin.snapshot.noPrimary ?? 'none is known';
     notes.push(`There is no primary now (${why}): it waits for one (failover.holdMs)`);
   }
-  if (verdict.reason === 'unknown-function') {
-    notes.push(
-      'A proxy that has read the definition of a stored function judges by that (/api/routines)',
-    );
+  if (verdict.reason === 'unknown-function' && admin.t === 'failed') {
+    notes.push('A running proxy that has read the definition of a stored function judges by that');
   }
   return notes;
 }

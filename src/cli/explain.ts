@@ -62,7 +62,8 @@ async function run(sql: string, options: ExplainOptions): Promise<void> {
   const base = adminBase(options.admin, config);
   const answer = await askAdmin(base);
   const server = serverFor(options, answer);
-  const input = new StatementReader(server).read({
+  const routines = answer.t === 'ok' ? answer.routines : null;
+  const input = new StatementReader({ ...server, routines }).read({
     sql,
     autocommit: options.autocommit,
     inTransaction: options.inTransaction,

@@ -1,6 +1,7 @@
 import { versionNumber } from '../pool/backend-caps.ts';
 import { charsetKind } from '../sql/charset-kind.ts';
 import type { ClassifyContext } from '../sql/classification.ts';
+import type { RoutineFacts } from '../sql/routine-facts.ts';
 import type { Flavor } from '../topology/snapshot.ts';
 
 /** The server that statements are meant for, where they do not say it themselves. */
@@ -8,6 +9,8 @@ export interface ServerDefaults {
   readonly flavor: Flavor;
   /** As the server says it: `9.7.4`. */
   readonly version: string;
+  /** What is known of its routines; nothing unless given. */
+  readonly routines?: RoutineFacts | null;
 }
 
 /** A statement and what its session would know. */
@@ -136,7 +139,7 @@ function contextOf(
     noBackslashEscapes: NO_BACKSLASH_MODE.test(sqlMode),
     ignoreSpace: IGNORE_SPACE_MODES.test(sqlMode),
     charsetKind: charsetKind(textOf(object, 'charset')?.toLowerCase() ?? 'utf8mb4'),
-    routines: null,
+    routines: defaults.routines ?? null,
   };
 }
 

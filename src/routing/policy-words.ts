@@ -3,7 +3,6 @@ import type { PolicyLayer, PolicyTarget } from './policy.ts';
 
 /** What clients may say by `@lagwise_…` variables and `lagwise.…` query attributes. */
 export const POLICY_WORDS = ['target', 'consistency', 'max_lag_ms', 'tag'] as const;
-export type PolicyWord = (typeof POLICY_WORDS)[number];
 
 /** A layer that is being put together. */
 export type LayerDraft = { -readonly [Field in keyof PolicyLayer]: PolicyLayer[Field] };

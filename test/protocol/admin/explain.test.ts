@@ -76,7 +76,9 @@ async function explain(sql: string, base: string, keys: object = {}) {
     { env: {} },
   );
   const answer = await askAdmin(base);
-  const input = new StatementReader({ flavor: 'mysql', version: '9.7.4' }).read(sql);
+  const routines = answer.t === 'ok' ? answer.routines : null;
+  const server = { flavor: 'mysql', version: '9.7.4', routines } as const;
+  const input = new StatementReader(server).read(sql);
   if (typeof input === 'string') throw new Error(input);
   const client = { user: 'app', clientAddr: '127.0.0.1', schema: null };
   const explained = explainStatement(input, client, config, answer);
@@ -146,6 +148,47 @@ describe('explain with a proxy that runs', () => {
       reason: 'learned',
       classReason: 'select',
     });
+  });
+});
+
+describe('explain with a proxy that knows routines', () => {
+  const routine = (name: string, kind: string, type = 'function') => ({
+    schema: 'app',
+    name,
+    type,
+    kind,
+    why: '',
+  });
+  const answers = (given: object) => ({
+    '/api/servers': JSON.stringify({ servers: [] }),
+    '/api/routines?limit=10000': JSON.stringify({
+      routines: [routine('total', 'reads'), routine('noisy', 'writes'), routine('odd', 'new word')],
+      unsafeViews: [{ schema: 'app', name: 'loud_view', why: 'it calls noisy' }],
+      loadable: [],
+      isComplete: true,
+      count: 3,
+      ...given,
+    }),
+  });
+
+  test.each([
+    ['SELECT total(1)', 'replica', 'select'],
+    ['SELECT noisy(1)', 'primary', 'writing-function'],
+    ['SELECT odd(1)', 'primary', 'unknown-function'],
+    ['SELECT other(1)', 'primary', 'unknown-function'],
+    ['SELECT * FROM loud_view', 'primary', 'unsafe-view'],
+  ])('%s goes to the %s for %s', async (sql, target, reason) => {
+    const { explained } = await explain(sql, await answering(answers({})));
+    expect(explained).toMatchObject({ target, reason });
+  });
+
+  test('nothing is known where it does not tell', async () => {
+    const { '/api/servers': servers } = answers({});
+    const { explained } = await explain(
+      'SELECT total(1)',
+      await answering({ '/api/servers': servers }),
+    );
+    expect(explained).toMatchObject({ target: 'primary', reason: 'unknown-function' });
   });
 });
 
