@@ -88,7 +88,8 @@ export class OracleConnection {
       ...ACCOUNT,
       charset: 'latin1',
       // Told of SET NAMES, the driver would believe that instead.
-      flags: ['-SESSION_TRACK'],
+      // And blanks in front of parentheses are the mode's matter.
+      flags: ['-SESSION_TRACK', '-IGNORE_SPACE'],
       multipleStatements: true,
       // A parser compiled for each shape of result would be used once.
       disableEval: true,

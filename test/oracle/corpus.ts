@@ -7,6 +7,7 @@ import { ddlTables } from './corpus/ddl-tables.ts';
 import { disguises } from './corpus/disguises.ts';
 import { dml } from './corpus/dml.ts';
 import { expressions } from './corpus/expressions.ts';
+import { hidden } from './corpus/hidden.ts';
 import { programs } from './corpus/programs.ts';
 import { queries } from './corpus/queries.ts';
 import { routines } from './corpus/routines.ts';
@@ -31,6 +32,7 @@ export const CHAPTERS = {
   administration,
   programs,
   routines,
+  hidden,
   disguises,
 } as const satisfies Record<string, Chapter>;
 

@@ -94,6 +94,15 @@ const PROGRAMS = [
   'CREATE FUNCTION f_via_view() RETURNS INT READS SQL DATA RETURN (SELECT MAX(w) FROM writes_v)',
   'CREATE FUNCTION f_same(a INT) RETURNS INT NO SQL RETURN a',
   'CREATE FUNCTION spare.f_same(a INT) RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO shop.log (msg) VALUES (a); RETURN a; END',
+  // Names that could be numbers, and names of built-in functions.
+  ...['1w', '0x1w', '0b1w', '1e1w', 'w$1', '_w', 'été'].map(
+    (name) =>
+      `CREATE FUNCTION \`${name}\`() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO log (msg) VALUES ('w'); RETURN 1; END`,
+  ),
+  ...['count', 'now', 'abs', 'sum', 'upper', 'if'].map(
+    (name) =>
+      `CREATE FUNCTION \`${name}\`(a INT) RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO log (msg) VALUES ('b'); RETURN a; END`,
+  ),
   'CREATE VIEW writes_v AS SELECT f_writes(id) AS w FROM item',
   'CREATE VIEW over_writes_v AS SELECT w FROM writes_v WHERE w > 0',
   'CREATE VIEW locks_v AS SELECT f_locks() AS l',

@@ -54,16 +54,15 @@ function writeFrames(flavor: Flavor): typeof WRITE_FRAMES {
 
 /** Every built-in function and operator, each read in four shapes, written in one or two. */
 export function expressions(flavor: Flavor): Statement[] {
-  const calls = [
-    STRING_CALLS,
-    NUMBER_CALLS,
-    TIME_CALLS,
-    JSON_CALLS,
-    SPATIAL_CALLS,
-    OPERATORS,
-    flavor === 'mysql' ? MYSQL_CALLS : MARIADB_CALLS,
-  ].flatMap((text) => listOf(text));
-  return calls.flatMap((expr, index) => shapes(flavor, expr, index));
+  const all = [...callsOf(flavor), ...listOf(OPERATORS)];
+  return all.flatMap((expr, index) => shapes(flavor, expr, index));
+}
+
+/** A call of every built-in function that is no aggregate. */
+export function callsOf(flavor: Flavor): string[] {
+  const own = flavor === 'mysql' ? MYSQL_CALLS : MARIADB_CALLS;
+  const texts = [STRING_CALLS, NUMBER_CALLS, TIME_CALLS, JSON_CALLS, SPATIAL_CALLS, own];
+  return texts.flatMap((text) => listOf(text));
 }
 
 function listOf(text: string): string[] {

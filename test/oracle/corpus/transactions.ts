@@ -67,7 +67,8 @@ const LOCKS = [
 
 const XA = [
   ...state(`
-    XA {{START¦BEGIN}} {{'x1'¦'x1','b'¦'x1','b',7¦X'6162'}}
+    XA START {{'x1'¦'x1','b'¦'x1','b',7¦X'6162'}}
+    XA BEGIN {{'y1'¦'y1','b'¦'y1','b',7¦X'6163'}}
     XA RECOVER
   `),
   ...state(`XA END 'x2'`, { setup: ["XA START 'x2'"] }),
@@ -120,7 +121,6 @@ const MYSQL = [
     SELECT WAIT_FOR_EXECUTED_GTID_SET('', 1)
     SELECT PS_CURRENT_THREAD_ID()
     SELECT ASYNCHRONOUS_CONNECTION_FAILOVER_RESET()
-    SELECT ASYNCHRONOUS_CONNECTION_FAILOVER_DELETE_SOURCE('c', '127.0.0.1', 3306, '')
     SELECT INNODB_REDO_LOG_SHARP_CHECKPOINT()
     SELECT PS_THREAD_ID(CONNECTION_ID())
     SET TRANSACTION_ISOLATION = 'SERIALIZABLE'
