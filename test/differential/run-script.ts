@@ -111,6 +111,11 @@ class Barriers {
 
   async before(step: Step, client: WireClient): Promise<void> {
     const sql = 'sql' in step ? step.sql : '';
+    if (step.do === 'reconnect' || step.do === 'changeUser' || !client.isConnected) {
+      // Who logs in anew is somebody else: nothing is promised of what the former one wrote.
+      await this.#system.barrier();
+      return;
+    }
     const looks =
       touchesShared(sql) ||
       /\b(begin|start transaction|xa|prepare)\b/i.test(sql) ||

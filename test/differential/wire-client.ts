@@ -55,7 +55,11 @@ export class WireClient {
     return (this.status & STATUS.IN_TRANS) !== 0 || (this.status & STATUS.AUTOCOMMIT) === 0;
   }
 
-  /** Logs in, if it is not. */
+  get isConnected(): boolean {
+    return this.#pipe !== null && !this.#pipe.isClosed;
+  }
+
+  /** Logs in. */
   async connect(): Promise<Observation> {
     const pipe = new PacketPipe(connect({ port: this.#endpoint.port, host: '127.0.0.1' }));
     this.#pipe = pipe;
@@ -74,7 +78,7 @@ export class WireClient {
 
   /** Does one thing and tells what came back. A lost connection is an observation, too. */
   async act(action: Action): Promise<Observation> {
-    if (this.#pipe === null || this.#pipe.isClosed) {
+    if (!this.isConnected) {
       return ['(was disconnected)', ...(await this.connect())];
     }
     return await this.#watched(() => this.#act(action));
