@@ -26,8 +26,6 @@ export interface RuleOutcome {
   readonly rules: readonly string[];
 }
 
-/** Statements whose outcome is remembered; the oldest goes first. */
-const MAX_REMEMBERED = 2048;
 /** 2^21: upper half and the top of the lower half fill the 53 bits of a number. */
 const HALF_SHIFT = 2_097_152;
 const TAG_MIX = 0x9e37_79b1;
@@ -48,6 +46,7 @@ export class RuleSubset {
   readonly #userLayer: SourcedLayer | null;
   readonly #defaults: PolicyDefaults;
   readonly #plain: Policy;
+  readonly #maxRemembered: number;
   /** Tags of rules, numbered from 1; all others are alike. */
   readonly #tagClasses: ReadonlyMap<string, number>;
   readonly #remembered = new Map<number, Remembered>();
@@ -59,12 +58,15 @@ export class RuleSubset {
     readonly defaults: PolicyDefaults;
     /** The policy of nothing but defaults. */
     readonly plain: Policy;
+    /** Statements whose outcome is remembered; the oldest goes first. */
+    readonly maxRemembered: number;
   }) {
     const { rules, userMode } = options;
     this.#rules = rules;
     this.#schema = options.schema;
     this.#defaults = options.defaults;
     this.#plain = options.plain;
+    this.#maxRemembered = options.maxRemembered;
     this.#userLayer =
       userMode === null
         ? null
@@ -89,7 +91,7 @@ export class RuleSubset {
   }
 
   #remember(key: number, entry: Remembered): void {
-    if (this.#remembered.size >= MAX_REMEMBERED) {
+    if (this.#remembered.size >= this.#maxRemembered) {
       for (const oldest of this.#remembered.keys()) {
         this.#remembered.delete(oldest);
         break;

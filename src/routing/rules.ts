@@ -14,7 +14,9 @@ export type RulesConfig = Pick<Config, 'rules' | 'users' | 'routing'> & {
  * on its account, address and schema; in practice a handful of selections exist. What goes beyond
  * is made anew for its session: slower, never wrong.
  */
-const MAX_SUBSETS = 1024;
+const MAX_SUBSETS = 256;
+/** Statements that one selection remembers: 256 × 512 × about 150 bytes are 20 MB at the very most. */
+const REMEMBERED = { shared: 512, ownOfSession: 16 } as const;
 
 /** The rules of a configuration, compiled once. Sessions share what they have in common. */
 export class RuleSet {
@@ -63,9 +65,16 @@ export class RuleSet {
     const key = `${userMode ?? ''} ${own.map(({ index }) => index).join(',')} ${schemaPart}`;
     let subset = this.#subsets.get(key);
     if (subset === undefined) {
-      const { defaults } = this;
-      subset = new RuleSubset({ rules: own, schema, userMode, defaults, plain: this.#plain });
-      if (this.#subsets.size < MAX_SUBSETS) this.#subsets.set(key, subset);
+      const isShared = this.#subsets.size < MAX_SUBSETS;
+      subset = new RuleSubset({
+        rules: own,
+        schema,
+        userMode,
+        defaults: this.defaults,
+        plain: this.#plain,
+        maxRemembered: isShared ? REMEMBERED.shared : REMEMBERED.ownOfSession,
+      });
+      if (isShared) this.#subsets.set(key, subset);
     }
     return subset;
   }
