@@ -2,7 +2,15 @@ import type { BackendThreadId } from '../lib/ids.ts';
 import type { ByteSink, ByteStream } from '../net/byte-stream.ts';
 import type { Flavor, ServerView } from '../topology/snapshot.ts';
 import type { ServerStatements } from '../telemetry/statement-metrics.ts';
+import { COM } from '../wire/command.ts';
+import { frame } from '../wire/writer.ts';
+import type { PoolAccount } from './account.ts';
 import type { ServerLoad } from './server-load.ts';
+import type { StateProfile } from './state-profile.ts';
+import { type StatementBudget, StatementCache } from './statement-cache.ts';
+
+/** COM_QUIT: tells a server that the end is meant, so that it logs no aborted connection. */
+const QUIT_PACKET = frame(Buffer.from([COM.QUIT]), 0);
 
 /** Who uses a backend connection: gets its bytes and hears of its end. */
 export interface BackendUser {
@@ -10,6 +18,40 @@ export interface BackendUser {
   onBackendDrain(connection: BackendConnection): void;
   onBackendClose(connection: BackendConnection, error: Error | null): void;
 }
+
+/** A client for whom a connection is kept, since it may ask for what its statement left there. */
+export interface Keeper {
+  /**
+   * Others need the connection. What cannot be lost is saved first: then the promise is to be
+   * awaited; null when there is nothing to save.
+   */
+  giveUp(connection: BackendConnection): Promise<void> | null;
+}
+
+/** Where a connection belongs. */
+export interface ConnectionHome {
+  /** It is closed, for whatever reason. */
+  closed(connection: BackendConnection): void;
+}
+
+/** Why a connection is not given back between two statements: words of errors and of the list. */
+export const HOLD_REASONS = [
+  'statement',
+  'transaction',
+  'pinned',
+  'cursor',
+  'session-mode',
+  'replication',
+] as const;
+export type HoldReason = (typeof HOLD_REASONS)[number];
+
+/** What the last statement on a connection left to be asked for; bits of `leftovers`. */
+export const LEFT = {
+  /** Warnings or an error: SHOW WARNINGS, GET DIAGNOSTICS. */
+  DIAGNOSTICS: 1 << 0,
+  ROW_COUNT: 1 << 1,
+  FOUND_ROWS: 1 << 2,
+} as const;
 
 /** What {@link BackendConnection} is made of once the login succeeded. */
 export interface BackendParts {
@@ -20,8 +62,16 @@ export interface BackendParts {
   readonly threadId: BackendThreadId;
   readonly status: number;
   readonly sqlMode: string;
+  /** The state that the login left. */
+  readonly profile: StateProfile;
   readonly load: ServerLoad;
   readonly statements: ServerStatements;
+  readonly account: PoolAccount;
+  /** Of its server: how many statements may be prepared there. */
+  readonly budget: StatementBudget;
+  readonly home: ConnectionHome;
+  /** Monotonic ms. */
+  readonly bornMs: number;
 }
 
 /**
@@ -42,15 +92,28 @@ export class BackendConnection implements ByteSink {
   readonly sqlMode: string;
   readonly load: ServerLoad;
   readonly statements: ServerStatements;
-  /** Version of the session state that this connection was brought to. */
-  stateVersion = 0;
-  /** Schema in force, null for none. */
-  schema: string | null = null;
-  /** The session trackers are on; COM_RESET_CONNECTION turns them off. */
-  trackersOn = true;
+  readonly account: PoolAccount;
+  /** What is prepared on it. */
+  readonly prepared: StatementCache;
+  readonly bornMs: number;
+  /** The carried state that it is in; null where that is not known. */
+  profile: StateProfile | null;
+  /** How often it was lent: who remembers the number knows whether others had it since. */
+  leases = 0;
+  /** Why its user holds it. */
+  heldFor: HoldReason = 'statement';
+  /** It lies in the pool. */
+  idle = false;
+  idleSinceMs = 0;
+  /** Bits of `LEFT`. */
+  leftovers = 0;
+  keeper: Keeper | null = null;
+  /** Whose LAST_INSERT_ID() it has; null where that is 0. */
+  insertIdOf: object | null = null;
   /** A command was sent whose reply has not ended. */
   busy = false;
   private user: BackendUser | null = null;
+  private readonly home: ConnectionHome;
   private closed = false;
 
   constructor(parts: BackendParts) {
@@ -61,8 +124,13 @@ export class BackendConnection implements ByteSink {
     this.threadId = parts.threadId;
     this.initialStatus = parts.status;
     this.sqlMode = parts.sqlMode;
+    this.profile = parts.profile;
     this.load = parts.load;
     this.statements = parts.statements;
+    this.account = parts.account;
+    this.prepared = new StatementCache(parts.budget);
+    this.home = parts.home;
+    this.bornMs = parts.bornMs;
     this.load.connections += 1;
     this.stream.setSink(this);
   }
@@ -86,25 +154,34 @@ export class BackendConnection implements ByteSink {
   }
 
   onClose(error: Error | null): void {
-    this.markClosed();
     const user = this.user;
     this.user = null;
+    this.markClosed();
     user?.onBackendClose(this, error);
   }
 
+  /** COM_RESET_CONNECTION succeeded. */
+  noteReset(): void {
+    this.prepared.clear();
+    this.profile = this.profile?.afterReset() ?? null;
+    this.leftovers = 0;
+    this.keeper = null;
+    this.insertIdOf = null;
+  }
+
   /** Says goodbye and closes. Its user hears nothing more. */
-  quit(quitPacket: Buffer): void {
+  quit(): void {
     this.user = null;
-    this.markClosed();
-    this.stream.write(quitPacket);
+    this.stream.write(QUIT_PACKET);
     this.stream.end();
+    this.markClosed();
   }
 
   /** Closes at once: the server rolls back and drops all state. Its user hears nothing more. */
   destroy(): void {
     this.user = null;
-    this.markClosed();
     this.stream.destroy();
+    this.markClosed();
   }
 
   private markClosed(): void {
@@ -113,5 +190,7 @@ export class BackendConnection implements ByteSink {
     this.load.connections -= 1;
     if (this.busy) this.load.inFlight -= 1;
     this.busy = false;
+    this.prepared.clear();
+    this.home.closed(this);
   }
 }

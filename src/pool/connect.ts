@@ -10,15 +10,13 @@ import { decodeErr, ERR } from '../wire/packets/err.ts';
 import { decodeHandshakeV10, type HandshakeV10, isMariaDb } from '../wire/packets/handshake-v10.ts';
 import { encodeHandshakeResponse } from '../wire/packets/handshake-response.ts';
 import { decodeOk } from '../wire/packets/ok.ts';
-import { encodeQuery } from '../wire/packets/query.ts';
-import { decodeSessionState } from '../wire/packets/session-state.ts';
 import { encodeSslRequest } from '../wire/packets/ssl-request.ts';
 import { answerChallenges, firstAnswer } from './backend-auth.ts';
 import { missingCaps, wantedCaps } from './backend-caps.ts';
 import type { BackendParts } from './backend-connection.ts';
 import type { Identity } from './identity.ts';
 import { ServerRefusedError } from './server-refused-error.ts';
-import { TRACKER_STATEMENTS } from './trackers.ts';
+import { askState, type LoginFacts } from './login-facts.ts';
 
 /** Longest packet of a server's login; errors and challenges are far shorter. */
 const MAX_LOGIN_REPLY_BYTES = 64 * 1024;
@@ -30,7 +28,11 @@ export interface ConnectOptions {
 }
 
 /** What a login gave: everything of a connection that the pool does not add itself. */
-export type Connected = Omit<BackendParts, 'load' | 'statements'>;
+export type Connected = Pick<
+  BackendParts,
+  'server' | 'stream' | 'caps' | 'flavor' | 'threadId' | 'status'
+> &
+  LoginFacts;
 
 /**
  * Opens a connection to a server and logs in, in the manual's order: greeting, TLS, response,
@@ -100,7 +102,7 @@ async function login(
     secured,
   });
   const ok = decodeOk(okPayload, caps);
-  const sqlMode = await turnTrackersOn(channel, server, caps, greeting);
+  const told = await askState(channel, { server, caps, flavor: flavorOf(greeting) });
   return {
     server,
     stream: channel.stream,
@@ -108,7 +110,7 @@ async function login(
     flavor: flavorOf(greeting),
     threadId: backendThreadId(greeting.threadId),
     status: ok.status,
-    sqlMode,
+    ...told,
   };
 }
 
@@ -170,34 +172,6 @@ async function upgrade(
   channel.moveTo(secured);
   channel.nextSeq += 1;
   return true;
-}
-
-/**
- * Asks for the trackers that this proxy reads; old servers without them are left as they are.
- * Returns the session's sql_mode, empty where it is not known.
- */
-async function turnTrackersOn(
-  channel: PacketChannel,
-  server: ServerView,
-  caps: number,
-  greeting: HandshakeV10,
-): Promise<string> {
-  if (!has(caps, CAP.SESSION_TRACK)) return '';
-  channel.send(encodeQuery(TRACKER_STATEMENTS[flavorOf(greeting)], caps));
-  const { payload } = await channel.read();
-  if (payload[0] === ERR) {
-    const refused = decodeErr(payload);
-    // ER_MUST_CHANGE_PASSWORD: in that sandbox only the client's ALTER USER is allowed.
-    if (refused.code === 1820) return '';
-    throw new LagwiseError(
-      'backend-protocol',
-      `Server ${server.id} (${greeting.serverVersion}) refused session tracking: ${refused.message}`,
-    );
-  }
-  const { sessionState } = decodeOk(payload, caps);
-  const entries = sessionState === null ? [] : decodeSessionState(sessionState);
-  const mode = entries.find((entry) => entry.t === 'system-variable' && entry.name === 'sql_mode');
-  return mode?.t === 'system-variable' ? mode.value : '';
 }
 
 const flavorOf = (greeting: HandshakeV10) => (isMariaDb(greeting) ? 'mariadb' : 'mysql');

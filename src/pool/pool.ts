@@ -5,36 +5,43 @@ import { LagwiseError, messageOf } from '../lib/errors.ts';
 import type { BackendCount } from '../telemetry/server-metrics.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { ServerView } from '../topology/snapshot.ts';
-import { COM } from '../wire/command.ts';
-import { frame } from '../wire/writer.ts';
+import { PoolAccount, PoolAccounts } from './account.ts';
 import { BackendConnection } from './backend-connection.ts';
 import { connectBackend } from './connect.ts';
+import { has, CAP } from '../wire/capability.ts';
 import type { Identity } from './identity.ts';
 import { killOnServer } from './kill.ts';
+import { OWN_ATTRIBUTES } from './own-attributes.ts';
+import type { Wish } from './pool-waiter.ts';
+import { resetState } from './reset.ts';
 import { ServerLoad } from './server-load.ts';
-
-/** COM_QUIT: tells a server that the end is meant, so that it logs no aborted connection. */
-const QUIT_PACKET = frame(Buffer.from([COM.QUIT]), 0);
+import { ServerPool } from './server-pool.ts';
+import { makeRoom } from './statement-cache.ts';
+import { StateProfile } from './state-profile.ts';
 
 /** What the pool tells of servers that it could not reach: the next probe decides. */
 export type OnUnreachable = (server: ServerId, why: string) => void;
 
-/**
- * A session's hold on a backend connection. Release it once: `reuse` when the connection is in a
- * known state, `discard` when it is not (a command in flight, a transaction open, state unknown).
- */
-export interface Lease {
-  readonly connection: BackendConnection;
-  release(fate: 'reuse' | 'discard'): void;
-}
+/** How a connection is given back. */
+export type Fate =
+  /** Its state is known: the next one may have it. */
+  | 'reuse'
+  /** A transaction is open or state is left that nobody else may see: it is reset first. */
+  | 'reset'
+  /** A command runs, or nobody knows: it is closed. */
+  | 'discard';
 
-/** Opens and lends connections to servers, and knows how much each server carries. */
+const SWEEP_MS = 1000;
+
+/** The connections to all servers: lends them, takes them back, knows how much each server carries. */
 export class BackendPool {
-  private readonly loads = new Map<ServerId, ServerLoad>();
+  private readonly servers = new Map<ServerId, ServerPool>();
+  private readonly accounts = new PoolAccounts();
   private readonly config: Config;
   private readonly telemetry: Telemetry;
   private readonly onUnreachable: OnUnreachable;
   private readonly ca: Buffer | null;
+  private readonly sweeper: NodeJS.Timeout;
 
   /** @throws LagwiseError `config` when `serverTls.caFile` cannot be read */
   constructor(config: Config, telemetry: Telemetry, onUnreachable: OnUnreachable) {
@@ -43,37 +50,86 @@ export class BackendPool {
     this.onUnreachable = onUnreachable;
     this.ca = readCa(config.serverTls.caFile);
     telemetry.metrics.backends.bind(() => this.counts());
+    this.sweeper = setInterval(() => this.sweep(), SWEEP_MS);
+    this.sweeper.unref();
+  }
+
+  /** The pool of one server; the same object each time. */
+  of(id: ServerId): ServerPool {
+    let pool = this.servers.get(id);
+    if (pool === undefined) {
+      pool = new ServerPool(new ServerLoad(id), this.config.pool, (wish, home) =>
+        this.open(wish, home),
+      );
+      this.servers.set(id, pool);
+    }
+    return pool;
   }
 
   /** The counters of one server; the same object each time. */
   loadOf(id: ServerId): ServerLoad {
-    let load = this.loads.get(id);
-    if (load === undefined) {
-      load = new ServerLoad(id);
-      this.loads.set(id, load);
-    }
-    return load;
+    return this.of(id).load;
+  }
+
+  /** The account of a session that logs in; `leave` when it ends. */
+  enter(identity: Identity): PoolAccount {
+    const account = this.accounts.of({ ...identity, schema: null, attributes: OWN_ATTRIBUTES });
+    this.accounts.use(account);
+    account.sessions += 1;
+    return account;
+  }
+
+  leave(account: PoolAccount): void {
+    account.sessions -= 1;
+    this.accounts.unuse(account);
   }
 
   /**
-   * A connection to `server` that is logged in as `identity` and used by nobody else.
-   * @throws ServerRefusedError when the server says no; LagwiseError when it cannot be reached
+   * A connection to `wish.server` that nobody else uses.
+   * @throws ServerRefusedError when the server says no; LagwiseError when it cannot be reached, or
+   *   all connections that it may have are in use
    */
-  async acquire(server: ServerView, identity: Identity): Promise<Lease> {
-    const load = this.loadOf(server.id);
-    load.connecting += 1;
-    try {
-      const parts = await connectBackend(server, identity, this.connectOptions());
-      const statements = this.telemetry.metrics.statements.forServer(server.id);
-      const connection = new BackendConnection({ ...parts, load, statements });
-      connection.schema = identity.schema;
-      return { connection, release: (fate) => release(connection, fate) };
-    } catch (error) {
-      this.noteFailure(server.id, error);
-      throw error;
-    } finally {
-      load.connecting -= 1;
+  async acquire(wish: Wish): Promise<BackendConnection> {
+    return await this.of(wish.server.id).acquire(wish);
+  }
+
+  /** Gives a connection back; for `reset`, `resetNow` tells when it is done. */
+  release(connection: BackendConnection, fate: Fate, nowMs: number): void {
+    if (connection.isClosed) return;
+    if (fate === 'discard' || connection.busy) {
+      connection.destroy();
+    } else if (fate === 'reuse') {
+      this.of(connection.server.id).giveBack(connection, nowMs);
+    } else {
+      this.resetNow(connection).catch((error: unknown) => {
+        this.telemetry.logger.debug(
+          { err: error, server: connection.server.id },
+          'A connection could not be reset and was closed',
+        );
+      });
     }
+  }
+
+  /**
+   * Has the server forget all state of the connection, and gives it back.
+   * @throws LagwiseError when the server is lost or late: then the connection is closed
+   */
+  async resetNow(connection: BackendConnection): Promise<void> {
+    await resetState(connection, this.config.pool.connectTimeoutMs);
+    this.of(connection.server.id).giveBack(connection, performance.now());
+  }
+
+  /** Closes old prepared statements on this connection's server if it has too many. */
+  makeRoomForStatement(connection: BackendConnection): void {
+    const { budget, idle } = this.of(connection.server.id);
+    makeRoom(budget, [connection, ...idle]);
+  }
+
+  /** A server said that it has too many prepared statements: others use it too. */
+  lowerStatementLimit(connection: BackendConnection): void {
+    const { budget, idle } = this.of(connection.server.id);
+    budget.limit = Math.max(1, Math.floor(budget.open / 2));
+    makeRoom(budget, [connection, ...idle]);
   }
 
   /**
@@ -88,6 +144,57 @@ export class BackendPool {
     thread: BackendThreadId,
   ): Promise<void> {
     await killOnServer(server, identity, this.connectOptions(), { what, thread });
+  }
+
+  /** The server is down: what lies idle there is of no use. */
+  dropIdle(id: ServerId): void {
+    this.servers.get(id)?.dropIdle();
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    clearInterval(this.sweeper);
+    for (const pool of this.servers.values()) pool.close();
+  }
+
+  private async open(wish: Wish, home: ServerPool): Promise<BackendConnection> {
+    const { server, account, fresh } = wish;
+    const identity = fresh === null ? account.identity : { ...account.identity, ...fresh };
+    try {
+      const told = await connectBackend(server, identity, this.connectOptions());
+      const connection = new BackendConnection({
+        ...told,
+        profile: StateProfile.of({
+          schema: identity.schema,
+          variables: told.variables,
+          multiStatements: has(told.caps, CAP.MULTI_STATEMENTS),
+        }),
+        load: home.load,
+        statements: this.telemetry.metrics.statements.forServer(server.id),
+        account,
+        budget: home.budget,
+        home,
+        bornMs: performance.now(),
+      });
+      this.noteStatementLimit(home, told.maxPrepared);
+      home.opened(connection);
+      return connection;
+    } catch (error) {
+      this.noteFailure(server.id, error);
+      throw error;
+    }
+  }
+
+  private noteStatementLimit(home: ServerPool, ofServer: number | null): void {
+    const configured = this.config.pool.maxPreparedPerServer;
+    if (configured > 0) home.budget.limit = configured;
+    // Others use the server too.
+    else if (ofServer !== null) home.budget.limit = Math.max(1, Math.floor(ofServer / 2));
+  }
+
+  private sweep(): void {
+    const nowMs = performance.now();
+    for (const pool of this.servers.values()) pool.sweep(nowMs);
   }
 
   private connectOptions() {
@@ -106,17 +213,12 @@ export class BackendPool {
   }
 
   private *counts(): Generator<BackendCount> {
-    for (const { id, connecting, connections } of this.loads.values()) {
-      yield { server: id, state: 'connecting', count: connecting };
-      yield { server: id, state: 'leased', count: connections };
+    for (const { id, load, idle } of this.servers.values()) {
+      yield { server: id, state: 'connecting', count: load.connecting };
+      yield { server: id, state: 'idle', count: idle.size };
+      yield { server: id, state: 'leased', count: load.connections - idle.size };
     }
   }
-}
-
-function release(connection: BackendConnection, fate: 'reuse' | 'discard'): void {
-  if (connection.isClosed) return;
-  if (fate === 'reuse' && !connection.busy) connection.quit(QUIT_PACKET);
-  else connection.destroy();
 }
 
 function readCa(file: string | null): Buffer | null {

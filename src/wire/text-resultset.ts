@@ -1,8 +1,10 @@
 import { CAP, has } from './capability.ts';
-import { LENENC_NULL } from './cursor.ts';
+import { ByteCursor, LENENC_NULL } from './cursor.ts';
 import { encodeEof } from './packets/eof.ts';
 import { encodeOk } from './packets/ok.ts';
-import { PacketWriter } from './writer.ts';
+import { MalformedPacketError } from './malformed.ts';
+import { frameLength } from './reply-fields.ts';
+import { HEADER_BYTES, PacketWriter } from './writer.ts';
 
 /** A small result that the proxy itself answers with. */
 export interface TextResultset {
@@ -85,4 +87,27 @@ function encodeTextRow(row: readonly (string | null)[], seq: number): Buffer {
     else writer.lenencString(value);
   }
   return writer.finish(seq);
+}
+
+const MAX_VALUE_BYTES = 1024;
+
+/**
+ * The value of a result of one column and one row, null where that is NULL; for the proxy's own
+ * questions.
+ * @throws MalformedPacketError when it is something else
+ */
+export function decodeOnlyValue(result: Buffer, caps: number): string | null {
+  const packets: Buffer[] = [];
+  for (let at = 0; at + HEADER_BYTES <= result.length; ) {
+    const end = at + HEADER_BYTES + frameLength(result, at);
+    packets.push(result.subarray(at + HEADER_BYTES, end));
+    at = end;
+  }
+  // Column count, definition, EOF where it is not deprecated, row, end.
+  const row = packets[has(caps, CAP.DEPRECATE_EOF) ? 2 : 3];
+  if (row === undefined || packets[0]?.[0] !== 1) {
+    throw new MalformedPacketError('A result of one value was expected');
+  }
+  if (row[0] === LENENC_NULL) return null;
+  return new ByteCursor(row).lenencBytes(MAX_VALUE_BYTES).toString('utf8');
 }

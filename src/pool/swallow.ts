@@ -1,5 +1,5 @@
 import { LagwiseError } from '../lib/errors.ts';
-import type { BackendConnection, BackendUser } from '../pool/backend-connection.ts';
+import type { BackendConnection, BackendUser } from './backend-connection.ts';
 import { decodeErr, type ErrPacket } from '../wire/packets/err.ts';
 import { decodeOk } from '../wire/packets/ok.ts';
 import { REPLY, type ReplyKind, STEP } from '../wire/reply-kinds.ts';
@@ -14,7 +14,12 @@ export interface Swallowed {
   readonly statementId: number;
   /** Session state that came with it, null for none. */
   readonly sessionState: Buffer | null;
+  /** Of a result set, all of its packets; empty for other replies. */
+  readonly result: Buffer;
 }
+
+/** The proxy asks for single values only; a longer result is no answer to what it asked. */
+const MAX_RESULT_BYTES = 64 * 1024;
 
 /**
  * Sends commands of the proxy's own (state to restore, a statement to prepare) on a session's
@@ -46,6 +51,8 @@ class SwallowRun implements BackendUser {
   private readonly connection: BackendConnection;
   private readonly kinds: readonly ReplyKind[];
   private sessionState: Buffer | null = null;
+  private result: Buffer[] = [];
+  private resultBytes = 0;
 
   constructor(connection: BackendConnection, kinds: readonly ReplyKind[], timeoutMs: number) {
     this.connection = connection;
@@ -82,6 +89,7 @@ class SwallowRun implements BackendUser {
         const payload = this.tracker.held.subarray(HEADER_BYTES);
         this.sessionState = decodeOk(payload, this.connection.caps).sessionState;
       }
+      this.keepResult(chunk.subarray(from, this.tracker.forwardTo));
       from = this.tracker.position;
       if (step === STEP.MORE) return;
       if (step === STEP.DONE) this.finishOne();
@@ -89,11 +97,24 @@ class SwallowRun implements BackendUser {
     }
   }
 
+  private keepResult(bytes: Buffer): void {
+    if (this.kinds[this.results.length] !== REPLY.RESULT) return;
+    this.resultBytes += bytes.length;
+    if (this.resultBytes > MAX_RESULT_BYTES) {
+      throw new LagwiseError('backend-protocol', 'A result is too long');
+    }
+    // A copy: the chunk's memory is used again for the next read.
+    this.result.push(Buffer.from(bytes));
+  }
+
   private finishOne(): void {
     const { sessionState } = this;
+    const result = Buffer.concat(this.result);
+    this.result = [];
+    this.resultBytes = 0;
     const { error: packet } = this.tracker.facts;
     const error = packet === null ? null : decodeErr(packet);
-    this.results.push({ error, sessionState, statementId: this.tracker.statementId });
+    this.results.push({ error, sessionState, result, statementId: this.tracker.statementId });
     this.sessionState = null;
     if (this.results.length < this.kinds.length) {
       this.next();
