@@ -110,6 +110,8 @@ export class BackendConnection implements ByteSink {
   keeper: Keeper | null = null;
   /** Whose LAST_INSERT_ID() it has; null where that is 0. */
   insertIdOf: object | null = null;
+  /** It has state that only COM_RESET_CONNECTION takes back. */
+  tainted = false;
   /** A command was sent whose reply has not ended. */
   busy = false;
   private user: BackendUser | null = null;
@@ -165,6 +167,7 @@ export class BackendConnection implements ByteSink {
     this.prepared.clear();
     this.profile = this.profile?.afterReset() ?? null;
     this.leftovers = 0;
+    this.tainted = false;
     this.keeper = null;
     this.insertIdOf = null;
   }

@@ -28,7 +28,9 @@ export type Fate =
   | 'reuse'
   /** A transaction is open or state is left that nobody else may see: it is reset first. */
   | 'reset'
-  /** A command runs, or nobody knows: it is closed. */
+  /** It is closed in order. */
+  | 'quit'
+  /** A command runs, or nobody knows: it is cut. */
   | 'discard';
 
 const SWEEP_MS = 1000;
@@ -98,6 +100,8 @@ export class BackendPool {
     if (connection.isClosed) return;
     if (fate === 'discard' || connection.busy) {
       connection.destroy();
+    } else if (fate === 'quit') {
+      connection.quit();
     } else if (fate === 'reuse') {
       this.of(connection.server.id).giveBack(connection, nowMs);
     } else {

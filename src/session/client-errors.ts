@@ -57,3 +57,13 @@ export const UNANSWERED: ReadonlySet<number> = new Set([
   COM.STMT_CLOSE,
   COM.STMT_SEND_LONG_DATA,
 ]);
+
+/** What a statement asks for that the one before it left on a connection which others have now. */
+export function goneDiagnostics(): ServerRefusedError {
+  return new ServerRefusedError('(none)', {
+    code: 1105,
+    sqlState: 'HY000',
+    message:
+      'lagwise: the connection that ran the statement before has gone to another client, and its warnings, row count or found rows with it: ask in the same transaction, raise pool.maxPerServer, or set pool.mode to "session"',
+  });
+}

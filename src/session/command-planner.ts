@@ -147,6 +147,7 @@ export class CommandPlanner {
     const found = this.classifier.classify(bytes, textAt, bytes.length, this.context);
     command.reply = REPLY.RESULT;
     command.cls = found.cls;
+    command.cause = found.reason;
     command.effects = found.effects;
     if (found.reason === 'kill') {
       this.killTarget = found.killTarget;
@@ -167,9 +168,11 @@ export class CommandPlanner {
     const found = this.classifier.classify(bytes, BODY_AT, bytes.length, this.context);
     command.reply = REPLY.PREPARE;
     command.cls = found.cls;
+    command.cause = found.reason;
     // Preparing runs nothing: the effects are those of each execution.
     command.effects = 0;
-    command.statement = this.prepared.create(Buffer.from(bytes), found.cls, found.effects);
+    const { cls, reason: cause, effects } = found;
+    command.statement = this.prepared.create(bytes, this.state.profile, { cls, cause, effects });
     this.setRoute(command);
     return PLAN.SEND;
   }
@@ -179,8 +182,10 @@ export class CommandPlanner {
     if (statement === null) return PLAN.UNKNOWN_STATEMENT;
     command.statement = statement;
     command.reply = reply;
-    command.cls = statement.cls;
-    command.effects = command.com === COM.STMT_EXECUTE ? statement.effects : 0;
+    const { cls, cause, effects } = statement.judgement;
+    command.cls = cls;
+    command.cause = cause;
+    command.effects = command.com === COM.STMT_EXECUTE ? effects : 0;
     this.setRoute(command);
     if (command.com === COM.STMT_FETCH && statement.cursorOn === null) return PLAN.STATEMENT_LOST;
     return PLAN.SEND;

@@ -1,6 +1,5 @@
 import { LagwiseError } from '../lib/errors.ts';
-import type { BackendConnection } from '../pool/backend-connection.ts';
-import type { Lease } from '../pool/pool.ts';
+import { type BackendConnection, type HoldReason, LEFT } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import { EFFECT } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
@@ -9,9 +8,11 @@ import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import type { Command } from './command.ts';
 import type { Exchange, ExchangeOwner } from './exchange.ts';
+import { goneDiagnostics } from './client-errors.ts';
 import { lossError } from './loss.ts';
 import { packetFor } from './execute-packet.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
+import { restorationOf } from './restore.ts';
 import { verdictOnError } from './retry-policy.ts';
 import type { SessionBackends } from './session-backends.ts';
 import { SessionBinding } from './session-binding.ts';
@@ -54,10 +55,13 @@ export class CommandRunner implements ExchangeOwner {
   private readonly deps: SessionDeps;
   private readonly command: Command;
   private readonly state: SessionState;
+  private readonly prepared: PreparedStatements;
   private readonly preparer: StatementPreparer;
-  /** Where the command before ran. */
-  private last: BackendConnection | null = null;
   private collationUnknown = false;
+  /** When the command's reply ended (monotonic ms). */
+  private endedAtMs = 0;
+  /** A server closed this connection for idleness just as the command was sent. */
+  private expired: BackendConnection | null = null;
   /** A write that the primary refused as read-only: it waits for what the next probe says. */
   private refusal: ServerRefusedError | null = null;
 
@@ -77,21 +81,56 @@ export class CommandRunner implements ExchangeOwner {
     this.binding = new SessionBinding(options.state);
     this.exchange = options.makeExchange(this);
     this.backends = options.makeBackends(this.exchange);
-    this.preparer = new StatementPreparer(options.command, options.prepared, this.backends);
+    this.prepared = options.prepared;
+    this.preparer = new StatementPreparer(
+      options.command,
+      options.prepared,
+      this.backends,
+      options.deps.pool,
+    );
   }
 
   /** Takes over the connection that the login was proved on. */
-  adopt(lease: Lease, role: 'primary' | 'replica'): void {
-    this.backends.adopt(lease, role);
-    this.last = lease.connection;
+  adopt(connection: BackendConnection, role: 'primary' | 'replica'): void {
+    this.backends.adopt(connection, role);
   }
 
   /** Runs the planned command. Without a promise where a connection is ready. */
   run(): void {
     const bound = this.boundConnection();
     const connection = bound ?? this.backends.ready(this.command);
-    if (connection === null || this.preparer.isNeededOn(connection)) this.runLater(bound);
-    else this.send(connection);
+    if (connection === null) this.runLater(bound);
+    else if (this.isReady(connection)) this.send(connection);
+    else if (this.isPipelinable(connection)) this.sendRestored(connection);
+    else this.runLater(bound);
+  }
+
+  /** The connection is as the command wants it. */
+  private isReady(connection: BackendConnection): boolean {
+    const { command } = this;
+    // They go on with what is there already.
+    if (command.isContinuation) return true;
+    if (connection.profile !== this.state.profile || this.preparer.isNeededOn(connection)) {
+      return false;
+    }
+    if (command.asksInsertId && this.backends.insertId.isNeededOn(connection)) return false;
+    return command.cause !== 'diagnostics' || !this.hasForeignDiagnostics(connection);
+  }
+
+  /**
+   * Whether what restores the state may go in one write with the command: the command runs even if
+   * the server refuses the state, so it must be one that changes nothing, whose answer can be dropped.
+   */
+  private isPipelinable(connection: BackendConnection): boolean {
+    const { command } = this;
+    return command.com === COM.QUERY && command.isRepeatable && connection.profile !== null;
+  }
+
+  private sendRestored(connection: BackendConnection): void {
+    const { profile } = this.state;
+    const { bytes, replies } = restorationOf(connection.profile, profile, connection);
+    connection.profile = profile;
+    this.sendBehind(connection, bytes, replies);
   }
 
   /** The connection on which this command must run, null where any of its target will do. */
@@ -101,13 +140,46 @@ export class CommandRunner implements ExchangeOwner {
     if (boundTo !== null) return boundTo;
     if (command.target !== 'same') return null;
     if (this.binding.transactionOn !== null) return this.binding.transactionOn;
-    const last = this.last?.isClosed === false ? this.last : null;
-    if (command.reason === 'same-server' && last !== null) return last;
+    if (command.reason === 'same-server') return this.sameServer();
     command.target = 'primary';
     if (command.reason === 'pinned') return this.binding.pinnedTo;
-    // A session that only reads goes on while there is no primary; what it sets is carried over.
+    this.leaveLeaderless();
+    return null;
+  }
+
+  /** What is not the primary's alone may run on a replica while there is no primary. */
+  private leaveLeaderless(): void {
+    const { command } = this;
     const leaderless = this.deps.topology.current().primary === null;
-    return leaderless && (command.effects & PINNING_EFFECTS) === 0 ? last : null;
+    if (leaderless && (command.effects & PINNING_EFFECTS) === 0) command.target = 'replica';
+  }
+
+  /**
+   * Where the statement before ran, if nobody has had that connection since. What it left is gone
+   * otherwise; where it left nothing, any connection that has nothing either tells the same.
+   * @throws ServerRefusedError when what is asked for is lost
+   */
+  private sameServer(): BackendConnection | null {
+    const { backends, command } = this;
+    const again = backends.again();
+    if (again !== null) return again;
+    const lost =
+      command.cause === 'diagnostics'
+        ? (backends.leftovers & LEFT.DIAGNOSTICS) !== 0
+        : backends.lastConnection !== null;
+    if (lost) {
+      backends.askedInVain();
+      throw goneDiagnostics();
+    }
+    command.target = 'primary';
+    this.leaveLeaderless();
+    return null;
+  }
+
+  /** Another session's statement left warnings on it. */
+  private hasForeignDiagnostics(connection: BackendConnection): boolean {
+    const isForeign = connection !== this.backends.lastConnection;
+    return isForeign && (connection.leftovers & LEFT.DIAGNOSTICS) !== 0;
   }
 
   /** The way off the hot path: a connection must be opened or brought to the session's state. */
@@ -116,7 +188,7 @@ export class CommandRunner implements ExchangeOwner {
       // A transaction that was lost on the way is what the client must know.
       const { pendingError } = this;
       this.pendingError = null;
-      this.owner.commandFailed(pendingError ?? error);
+      this.fail(pendingError ?? error);
     });
   }
 
@@ -126,23 +198,60 @@ export class CommandRunner implements ExchangeOwner {
     if (refusal !== null) await this.backends.awaitDemotion(refusal);
     for (;;) {
       const connection = bound ?? (await this.backends.obtain(this.command));
-      if (!this.preparer.isNeededOn(connection) || (await this.preparer.prepareOn(connection))) {
+      if (await this.makeReady(connection)) {
         this.send(connection);
         return;
       }
     }
   }
 
+  /** Brings the connection to what the command needs. False: it is another server's turn. */
+  private async makeReady(connection: BackendConnection): Promise<boolean> {
+    const { command, backends, state } = this;
+    if (command.isContinuation) return true;
+    if (this.preparer.isNeededOn(connection) && !(await this.preparer.prepareOn(connection))) {
+      return false;
+    }
+    try {
+      await backends.restore(connection, state.profile);
+    } catch (error) {
+      if (!(error instanceof ServerRefusedError)) throw error;
+      if (connection !== backends.replicaConnection) throw error;
+      backends.refusedBy(connection, command);
+      command.target = 'primary';
+      return false;
+    }
+    if (command.asksInsertId && backends.insertId.isNeededOn(connection)) {
+      await this.tell(connection, await backends.insertId.restoration());
+      backends.insertId.noteSet(connection);
+    }
+    if (command.cause === 'diagnostics' && this.hasForeignDiagnostics(connection)) {
+      await this.tell(connection, 'DO 0');
+    }
+    return true;
+  }
+
+  private async tell(connection: BackendConnection, statement: string): Promise<void> {
+    const query = encodeQuery(statement, connection.caps);
+    const [done] = await this.backends.swallow(connection, query, [REPLY.SIMPLE]);
+    if (done?.error) throw new ServerRefusedError(connection.server.id, done.error);
+  }
+
   private send(connection: BackendConnection): void {
+    this.sendBehind(connection, null, 0);
+  }
+
+  /** Sends the command behind `prefix`, to which `replies` come first. */
+  private sendBehind(connection: BackendConnection, prefix: Buffer | null, replies: number): void {
     const { command } = this;
     const bytes = packetFor(command, connection);
-    this.last = connection;
     if (!command.isPartial) {
       const role = connection === this.backends.replicaConnection ? 'replica' : 'primary';
       connection.statements[role].inc(command.cls);
       this.deps.metrics.statements.routes.inc(command.reason);
     }
-    this.exchange.start(connection, bytes);
+    if (command.com === COM.STMT_PREPARE) this.deps.pool.makeRoomForStatement(connection);
+    this.exchange.start(connection, prefix === null ? bytes : Buffer.concat([prefix, bytes]), replies);
     if (command.isLong) this.owner.longCommandPlaced();
   }
 
@@ -153,22 +262,19 @@ export class CommandRunner implements ExchangeOwner {
   async sendLongData(): Promise<{ connection: BackendConnection; flushed: boolean }> {
     const { command } = this;
     let connection = this.boundConnection() ?? (await this.backends.obtain(command));
-    while (this.preparer.isNeededOn(connection) && !(await this.preparer.prepareOn(connection))) {
-      connection = await this.backends.obtain(command);
-    }
+    while (!(await this.makeReady(connection))) connection = await this.backends.obtain(command);
     if (command.statement !== null) command.statement.longDataOn = connection;
     const flushed = connection.stream.write(packetFor(command, connection));
     return { connection, flushed };
   }
 
   onSessionState(connection: BackendConnection, sessionState: Buffer): void {
-    const before = this.state.version;
+    const before = this.state.profile;
     const { opaqueChange, collationUnknown } = this.state.noteReported(sessionState);
     this.collationUnknown ||= collationUnknown;
-    if (this.state.version !== before && connection.stateVersion === before) {
-      connection.stateVersion = this.state.version;
-      connection.schema = this.state.schema;
-    }
+    // What the session has learned the connection has; where they differed before, nobody knows.
+    if (connection.profile === before) connection.profile = this.state.profile;
+    else if (this.state.profile !== before) connection.profile = null;
     const { com, effects } = this.command;
     const explained = (effects & PINNING_EFFECTS) !== 0 || com === COM.STMT_PREPARE;
     if (opaqueChange && !explained) this.state.pinOpaque();
@@ -179,6 +285,10 @@ export class CommandRunner implements ExchangeOwner {
     const onReplica = connection === this.backends.replicaConnection;
     const verdict = verdictOnError(command, error, onReplica);
     if (verdict === 'pass') return false;
+    if (verdict === 'not-run' || verdict === 'not-prepared' || verdict === 'too-many-statements') {
+      this.repair(connection, verdict);
+      return true;
+    }
     if (verdict === 'demoted') {
       if (deps.config.failover.holdMs === 0) return false;
       deps.topology.suspect();
@@ -196,6 +306,35 @@ export class CommandRunner implements ExchangeOwner {
     return true;
   }
 
+  /** The server has not run the command, for a reason that the client need not know. */
+  private repair(
+    connection: BackendConnection,
+    verdict: 'not-run' | 'not-prepared' | 'too-many-statements',
+  ): void {
+    const { command } = this;
+    command.attempts += 1;
+    if (verdict === 'not-run') this.expired = connection;
+    else if (verdict === 'too-many-statements') this.deps.pool.lowerStatementLimit(connection);
+    else if (command.statement !== null) connection.prepared.remove(command.statement.shape);
+  }
+
+  onPrepared(connection: BackendConnection, statementId: number): void {
+    const { statement } = this.command;
+    if (statement !== null) this.preparer.note(connection, statement, statementId);
+  }
+
+  onRestoreRefused(connection: BackendConnection, error: Buffer): void {
+    const { command, backends } = this;
+    connection.profile = null;
+    if (connection !== backends.replicaConnection) {
+      this.fail(new ServerRefusedError(connection.server.id, decodeErr(error)));
+      return;
+    }
+    backends.refusedBy(connection, command);
+    command.target = 'primary';
+    this.runLater(null);
+  }
+
   onFileRequest(): void {
     this.owner.fileWanted();
   }
@@ -206,14 +345,49 @@ export class CommandRunner implements ExchangeOwner {
 
   onReplyEnd(connection: BackendConnection, dropped: boolean): void {
     if (dropped) {
+      if (this.expired !== null) this.backends.release(this.expired, 'discard');
+      this.expired = null;
       this.runLater(null);
       return;
     }
     this.conclude(connection);
     this.leaveStalePrimary();
     if (this.collationUnknown && !connection.isClosed) this.askCollation(connection);
-    else this.owner.commandDone();
+    else this.done();
   }
+
+  /** The command is answered: gives back what the next one does not need. */
+  private done(): void {
+    this.backends.settle(this.tieOf, this.endedAtMs);
+    this.owner.commandDone();
+  }
+
+  private fail(error: unknown): void {
+    this.backends.settle(this.tieOf, performance.now());
+    this.owner.commandFailed(error);
+  }
+
+  /** Gives back what nothing ties to the session, after a command that was not run by `run`. */
+  settle(): void {
+    this.backends.settle(this.tieOf, performance.now());
+  }
+
+  /** The session is over: whatever it left on its connections nobody else may see. */
+  releaseAll(): void {
+    const { backends } = this;
+    const fateOf = (connection: BackendConnection) => {
+      if (backends.keepsOwn) return 'quit';
+      return this.tieOf(connection) === null ? 'reuse' : 'reset';
+    };
+    backends.releaseAll(fateOf);
+  }
+
+  /** Why the session cannot do without this connection, null if it can. */
+  private readonly tieOf = (connection: BackendConnection): HoldReason | null => {
+    if (this.binding.transactionOn === connection) return 'transaction';
+    if (this.binding.isPinnedTo(connection)) return 'pinned';
+    return this.prepared.holds(connection) ? 'cursor' : null;
+  };
 
   /** Has the server report the collation that SET NAMES left behind: assigning it says what it is. */
   private askCollation(connection: BackendConnection): void {
@@ -223,13 +397,13 @@ export class CommandRunner implements ExchangeOwner {
       ([told]) => {
         const state = told?.sessionState ?? null;
         if (state !== null) this.onSessionState(connection, state);
-        this.owner.commandDone();
+        this.done();
       },
       (error: unknown) => {
         // The client has its answer already; that the server is lost shows at the next command.
         this.deps.logger.debug({ err: error }, 'Could not ask for the collation');
         this.lost(connection, `Server ${connection.server.id} was lost`);
-        this.owner.commandDone();
+        this.done();
       },
     );
   }
@@ -250,17 +424,33 @@ export class CommandRunner implements ExchangeOwner {
     }
     const onReplica = connection === this.backends.replicaConnection;
     if (!onReplica && binding.hasWritten(command)) this.backends.noteWrite(nowMs);
+    if (facts.hasInsertId || (command.asksInsertId && succeeded)) {
+      this.backends.insertId.noteSet(connection);
+    }
+    this.backends.noteEnd(connection, this.leftBy(connection));
+    this.endedAtMs = nowMs;
     const { durations } = this.deps.metrics.statements;
     const took = onReplica ? durations.replica : durations.primary;
     took.observeUs((nowMs - command.startedAtMs) * 1000);
   }
 
+  /** What the command left there to be asked for. */
+  private leftBy({ account }: BackendConnection): number {
+    const { command, exchange } = this;
+    // SHOW WARNINGS shows them, and leaves them.
+    if (command.cause === 'diagnostics') return this.backends.leftovers;
+    const { warnings, errno } = exchange.tracker.facts;
+    let left = warnings > 0 || errno !== 0 ? LEFT.DIAGNOSTICS : 0;
+    if (command.cls === 'write' || command.cls === 'unknown') left |= LEFT.ROW_COUNT;
+    if ((command.effects & EFFECT.SQL_CALC_FOUND_ROWS) !== 0) left |= LEFT.FOUND_ROWS;
+    return account.asksAfterwards ? left | LEFT.ROW_COUNT | LEFT.FOUND_ROWS : left;
+  }
+
   private concludeSetOption(connection: BackendConnection): void {
-    const isBehind = connection.stateVersion !== this.state.version;
     this.state.setMultiStatements(
       this.command.bytes.readUInt16LE(OPTION_AT) === MULTI_STATEMENTS_ON,
     );
-    if (!isBehind) connection.stateVersion = this.state.version;
+    connection.profile = this.state.profile;
   }
 
   onExchangeLost(connection: BackendConnection, why: string): void {
@@ -287,7 +477,7 @@ export class CommandRunner implements ExchangeOwner {
       isRead: command.cls === 'read',
     });
     if (command.answered || hadPins || command.isLong) this.owner.sessionBroken(error);
-    else this.owner.commandFailed(error);
+    else this.fail(error);
   }
 
   onIdleLost(connection: BackendConnection): void {
@@ -323,7 +513,7 @@ export class CommandRunner implements ExchangeOwner {
   private leaveStalePrimary(): void {
     const stale = this.stalePrimary();
     if (stale === null) return;
-    this.backends.releasePrimary(this.binding.transactionOn === stale ? 'discard' : 'reuse');
+    this.backends.release(stale, this.tieOf(stale) === null ? 'reuse' : 'discard');
     this.lost(stale, `Server ${stale.server.id} is no longer the primary`);
   }
 
@@ -351,7 +541,6 @@ export class CommandRunner implements ExchangeOwner {
 
   private forget(connection: BackendConnection): void {
     this.backends.dropped(connection);
-    if (this.last === connection) this.last = null;
     this.binding.forget(connection);
   }
 }

@@ -1,6 +1,6 @@
 import type { ServerId } from '../lib/ids.ts';
 import type { RouteReason, RouteTarget } from '../routing/route.ts';
-import { EFFECT, type StatementClass } from '../sql/classification.ts';
+import { EFFECT, type ReasonCode, type StatementClass } from '../sql/classification.ts';
 import type { FallbackReason } from '../telemetry/labels.ts';
 import { COM } from '../wire/command.ts';
 import type { ReplyKind } from '../wire/reply-kinds.ts';
@@ -23,6 +23,8 @@ export class Command {
   isLong = false;
   reply: ReplyKind = REPLY.SIMPLE;
   cls: StatementClass = 'unknown';
+  /** Why the statement has its class. */
+  cause: ReasonCode = 'unknown-statement';
   effects = 0;
   target: RouteTarget = 'primary';
   reason: RouteReason = 'unknown';
@@ -49,6 +51,7 @@ export class Command {
     this.isLong = false;
     this.reply = REPLY.SIMPLE;
     this.cls = 'unknown';
+    this.cause = 'unknown-statement';
     this.effects = 0;
     this.target = 'primary';
     this.reason = 'unknown';
@@ -93,6 +96,16 @@ export class Command {
       !this.isLong &&
       this.attempts < MAX_ATTEMPTS
     );
+  }
+
+  /** It goes on with what an earlier command left on its connection. */
+  get isContinuation(): boolean {
+    return this.com === COM.STMT_FETCH || this.com === COM.STMT_RESET;
+  }
+
+  /** Whether it may ask for LAST_INSERT_ID(). */
+  get asksInsertId(): boolean {
+    return this.cause === 'last-insert-id' || (this.effects & EFFECT.OPAQUE) !== 0;
   }
 
   excludeServer(id: ServerId): void {

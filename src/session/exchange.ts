@@ -5,7 +5,7 @@ import type { Traffic } from '../telemetry/plain-counters.ts';
 import { CAP, has } from '../wire/capability.ts';
 import { decodeOk, encodeOk, OK_AFTER_ROWS } from '../wire/packets/ok.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
-import { STEP } from '../wire/reply-kinds.ts';
+import { REPLY, STEP } from '../wire/reply-kinds.ts';
 import { ReplyTracker } from '../wire/reply-tracker.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
@@ -19,6 +19,8 @@ export interface ExchangeOwner {
    * the client because the command will be run elsewhere.
    */
   onErrorReply(connection: BackendConnection, error: Buffer): boolean;
+  /** The server has prepared the command's statement and calls it so. */
+  onPrepared(connection: BackendConnection, statementId: number): void;
   /** The server asks for a file. */
   onFileRequest(): void;
   /** The reply has ended and was sent on (or, after `onErrorReply` said so, dropped). */
@@ -27,6 +29,8 @@ export interface ExchangeOwner {
   onExchangeLost(connection: BackendConnection, why: string): void;
   /** A connection of the session ended while nothing was asked of it. */
   onIdleLost(connection: BackendConnection): void;
+  /** The server refused the state that was sent in front of the command; its reply was dropped. */
+  onRestoreRefused(connection: BackendConnection, error: Buffer): void;
   /** A server can take more of what the client sends. */
   onServerDrain(): void;
 }
@@ -45,6 +49,10 @@ export class Exchange implements BackendUser {
   private readonly showsState: boolean;
   private readonly clientCaps: number;
   private connection: BackendConnection | null = null;
+  /** Replies still to come to what was sent in front of the command. */
+  private prefaces = 0;
+  /** The first error among them. */
+  private refusal: Buffer | null = null;
   /** Large chunks whose bytes the client's socket may still refer to. */
   private readonly sending: Buffer[] = [];
 
@@ -67,8 +75,11 @@ export class Exchange implements BackendUser {
     return this.connection;
   }
 
-  /** Sends the command (or the head of a long one) and awaits its reply. */
-  start(connection: BackendConnection, bytes: Buffer): void {
+  /**
+   * Sends the command (or the head of a long one) and awaits its reply.
+   * @param prefaces replies that come before it, to what `bytes` begin with
+   */
+  start(connection: BackendConnection, bytes: Buffer, prefaces = 0): void {
     if (connection.isClosed) {
       this.owner.onExchangeLost(connection, 'closed the connection');
       return;
@@ -76,7 +87,10 @@ export class Exchange implements BackendUser {
     this.connection = connection;
     connection.busy = true;
     connection.load.inFlight += 1;
-    this.tracker.begin(this.command.reply, connection.caps, true);
+    this.prefaces = prefaces;
+    this.refusal = null;
+    const kind = prefaces > 0 ? REPLY.SIMPLE : this.command.reply;
+    this.tracker.begin(kind, connection.caps, true);
     this.traffic.serverOutBytes += bytes.length;
     connection.stream.write(bytes);
   }
@@ -151,6 +165,13 @@ export class Exchange implements BackendUser {
     let from = 0;
     for (;;) {
       const step = tracker.advance(chunk, from);
+      if (this.prefaces > 0 || this.refusal !== null) {
+        from = tracker.position;
+        if (step === STEP.MORE) return;
+        if (step === STEP.DONE && this.dropReply(connection)) return;
+        if (from === chunk.length && step === STEP.DONE) return;
+        continue;
+      }
       if (tracker.statementIdAt !== -1) this.renameStatement(connection);
       const { error } = tracker.facts;
       if (error !== null && !this.command.answered && tracker.ended) {
@@ -182,13 +203,35 @@ export class Exchange implements BackendUser {
     }
   }
 
+  /** A reply that the client does not see has ended. Returns whether it was the last one. */
+  private dropReply(connection: BackendConnection): boolean {
+    const { tracker } = this;
+    if (this.prefaces === 0) {
+      const { refusal } = this;
+      this.refusal = null;
+      this.release(connection);
+      if (refusal !== null) this.owner.onRestoreRefused(connection, refusal);
+      return true;
+    }
+    const { error } = tracker.facts;
+    if (error !== null) this.refusal ??= Buffer.from(error);
+    this.prefaces -= 1;
+    const kind = this.prefaces > 0 ? REPLY.SIMPLE : this.command.reply;
+    tracker.begin(kind, connection.caps, true);
+    return false;
+  }
+
   private end(connection: BackendConnection, dropped: boolean): void {
+    this.release(connection);
+    this.owner.onReplyEnd(connection, dropped);
+  }
+
+  private release(connection: BackendConnection): void {
     this.connection = null;
     connection.busy = false;
     connection.load.inFlight -= 1;
     // Nothing more is owed: a slow client must not keep the next answer from being read.
     connection.stream.resume();
-    this.owner.onReplyEnd(connection, dropped);
   }
 
   private forward(connection: BackendConnection, bytes: Buffer): void {
@@ -221,7 +264,7 @@ export class Exchange implements BackendUser {
   private renameStatement(connection: BackendConnection): void {
     const { statement } = this.command;
     if (statement !== null) {
-      statement.preparedOn(connection, this.tracker.statementId);
+      this.owner.onPrepared(connection, this.tracker.statementId);
       statement.parameterCount = this.tracker.parameterCount;
       this.tracker.statementIdIn.writeUInt32LE(statement.id, this.tracker.statementIdAt);
     }

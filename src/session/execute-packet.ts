@@ -7,7 +7,8 @@ import { MalformedPacketError } from '../wire/malformed.ts';
 import { frameLength } from '../wire/reply-fields.ts';
 import { HEADER_BYTES, MAX_FRAME_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
-import type { OnServer, PreparedStatement } from './prepared-statements.ts';
+import type { OnServer } from '../pool/statement-cache.ts';
+import type { PreparedStatement } from './prepared-statements.ts';
 
 /** The command's packet as this connection must have it: with the server's own statement id. */
 export function packetFor(command: Command, connection: BackendConnection): Buffer {
@@ -24,8 +25,7 @@ export function packetFor(command: Command, connection: BackendConnection): Buff
     if (!(error instanceof MalformedPacketError)) throw error;
     // The types reach beyond the head that is at hand. This server learns them, nobody else can.
     statement.types = null;
-    statement.typesVersion += 1;
-    known.typesVersion = statement.typesVersion;
+    known.types = null;
     return bytes;
   }
 }
@@ -54,13 +54,17 @@ function fitExecute(
   if (packet[flagAt] === 1) {
     const types = packet.subarray(flagAt, typesEnd(packet, flagAt + 1, { statement, named }));
     if (statement.types?.equals(types) !== true) {
-      statement.types = Buffer.from(types);
-      statement.typesVersion += 1;
+      // One buffer for all sessions that send the same, where that is at hand.
+      statement.types = server.types?.equals(types) === true ? server.types : Buffer.from(types);
     }
-    server.typesVersion = statement.typesVersion;
+    server.types = statement.types;
     return packet;
   }
-  if (statement.types === null || server.typesVersion === statement.typesVersion) return packet;
+  if (statement.types === null || server.types === statement.types) return packet;
+  if (server.types?.equals(statement.types) === true) {
+    statement.types = server.types;
+    return packet;
+  }
   const length = frameLength(packet, 0) + statement.types.length - 1;
   if (length >= MAX_FRAME_BYTES) {
     throw new LagwiseError(
@@ -68,7 +72,7 @@ function fitExecute(
       'This EXECUTE is too long to be given the parameter types that its server lacks: send them again',
     );
   }
-  server.typesVersion = statement.typesVersion;
+  server.types = statement.types;
   const fitted = Buffer.concat([
     packet.subarray(0, flagAt),
     statement.types,

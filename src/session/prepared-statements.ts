@@ -1,6 +1,8 @@
-import { COM } from '../wire/command.ts';
 import type { BackendConnection } from '../pool/backend-connection.ts';
-import type { StatementClass } from '../sql/classification.ts';
+import { type OnServer, StatementShape } from '../pool/statement-cache.ts';
+import type { StateProfile } from '../pool/state-profile.ts';
+import type { ReasonCode, StatementClass } from '../sql/classification.ts';
+import { COM } from '../wire/command.ts';
 
 /** Statements that one session may have prepared at a time; servers stop at 16 382 for all. */
 const MAX_STATEMENTS = 16_382;
@@ -14,66 +16,89 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
  */
 export const LAST_PREPARED = 0xffff_ffff;
 
-/** A statement as one server connection has it. */
-export interface OnServer {
-  readonly id: number;
-  /** Which of the statement's parameter types the server was last told; 0 none. */
-  typesVersion: number;
+/** What the classifier said of a statement when it was prepared. */
+export interface Judgement {
+  readonly cls: StatementClass;
+  readonly cause: ReasonCode;
+  readonly effects: number;
 }
 
-/** A prepared statement of a client: its text and what each connection of the session knows. */
+/** A prepared statement of a client. What servers know of it is the connections' matter. */
 export class PreparedStatement {
   /** What the client calls it. */
   readonly id: number;
-  /** The COM_STMT_PREPARE packet as the client sent it, to prepare it elsewhere. */
-  readonly packet: Buffer;
-  readonly cls: StatementClass;
-  readonly effects: number;
+  readonly shape: StatementShape;
+  readonly judgement: Judgement;
   parameterCount = 0;
   /** Types of the parameters as the client last sent them (flag byte included), null never. */
   types: Buffer | null = null;
-  typesVersion = 0;
-  /** Where a cursor of it is open: rows are fetched there. */
-  cursorOn: BackendConnection | null = null;
-  /** Where parameters were sent ahead: it must run there. */
-  longDataOn: BackendConnection | null = null;
-  private readonly servers = new Map<BackendConnection, OnServer>();
+  private readonly owner: PreparedStatements;
+  private cursor: BackendConnection | null = null;
+  private longData: BackendConnection | null = null;
 
-  constructor(id: number, packet: Buffer, cls: StatementClass, effects: number) {
-    this.id = id;
-    this.packet = packet;
-    this.cls = cls;
-    this.effects = effects;
+  constructor(
+    owner: PreparedStatements,
+    given: { id: number; shape: StatementShape; judgement: Judgement },
+  ) {
+    this.owner = owner;
+    this.id = given.id;
+    this.shape = given.shape;
+    this.judgement = given.judgement;
+  }
+
+  /** Where a cursor of it is open: rows are fetched there. */
+  get cursorOn(): BackendConnection | null {
+    return this.cursor;
+  }
+
+  /** Where parameters were sent ahead: it must run there. */
+  get longDataOn(): BackendConnection | null {
+    return this.longData;
+  }
+
+  set cursorOn(connection: BackendConnection | null) {
+    this.bind(connection, this.longData);
+  }
+
+  set longDataOn(connection: BackendConnection | null) {
+    this.bind(this.cursor, connection);
   }
 
   /** The connection on which this command of it must run, null where any will do. */
   boundFor(com: number): BackendConnection | null {
-    if (com === COM.STMT_FETCH) return this.cursorOn;
-    if (com === COM.STMT_RESET) return this.cursorOn ?? this.longDataOn;
-    return com === COM.STMT_PREPARE ? null : this.longDataOn;
+    if (com === COM.STMT_FETCH) return this.cursor;
+    if (com === COM.STMT_RESET) return this.cursor ?? this.longData;
+    return com === COM.STMT_PREPARE ? null : this.longData;
   }
 
   on(connection: BackendConnection): OnServer | undefined {
-    return this.servers.get(connection);
+    return connection.prepared.get(this.shape);
   }
 
-  preparedOn(connection: BackendConnection, id: number): void {
-    this.servers.set(connection, { id, typesVersion: 0 });
+  /** It is closed, or the connection is gone. */
+  unbind(connection: BackendConnection | null): void {
+    const stays = (bound: BackendConnection | null) =>
+      connection === null || bound === connection ? null : bound;
+    this.bind(stays(this.cursor), stays(this.longData));
   }
 
-  forget(connection: BackendConnection): void {
-    this.servers.delete(connection);
-    if (this.cursorOn === connection) this.cursorOn = null;
-    if (this.longDataOn === connection) this.longDataOn = null;
-  }
-
-  [Symbol.iterator](): IterableIterator<[BackendConnection, OnServer]> {
-    return this.servers.entries();
+  private bind(cursor: BackendConnection | null, longData: BackendConnection | null): void {
+    const was = this.cursor !== null || this.longData !== null;
+    const is = cursor !== null || longData !== null;
+    for (const connection of [this.cursor, this.longData, cursor, longData]) {
+      const known = connection?.prepared.get(this.shape);
+      if (known !== undefined) known.held = connection === cursor || connection === longData;
+    }
+    this.cursor = cursor;
+    this.longData = longData;
+    if (was !== is) this.owner.bound += is ? 1 : -1;
   }
 }
 
 /** The prepared statements of a session, by the client's ids. */
 export class PreparedStatements {
+  /** How many are bound to a connection, by a cursor or long data. */
+  bound = 0;
   private readonly byId = new Map<number, PreparedStatement>();
   private lastId = 0;
   private textBytes = 0;
@@ -92,15 +117,16 @@ export class PreparedStatements {
   }
 
   /** A new statement; not listed until `add`, since preparing it may fail. */
-  create(packet: Buffer, cls: StatementClass, effects: number): PreparedStatement {
+  create(packet: Buffer, profile: StateProfile, judgement: Judgement): PreparedStatement {
     this.last = null;
     this.lastId = (this.lastId % (LAST_PREPARED - 1)) + 1;
-    return new PreparedStatement(this.lastId, packet, cls, effects);
+    const shape = StatementShape.of(packet, profile);
+    return new PreparedStatement(this, { id: this.lastId, shape, judgement });
   }
 
   add(statement: PreparedStatement): void {
     this.byId.set(statement.id, statement);
-    this.textBytes += statement.packet.length;
+    this.textBytes += statement.shape.packet.length;
     this.last = statement;
   }
 
@@ -108,20 +134,20 @@ export class PreparedStatements {
     return this.byId.get(id);
   }
 
-  remove(id: number): void {
-    this.textBytes -= this.byId.get(id)?.packet.length ?? 0;
-    this.byId.delete(id);
-    if (this.last?.id === id) this.last = null;
+  remove(statement: PreparedStatement): void {
+    if (!this.byId.delete(statement.id)) return;
+    this.textBytes -= statement.shape.packet.length;
+    statement.unbind(null);
+    if (this.last === statement) this.last = null;
   }
 
   clear(): void {
-    this.last = null;
-    this.textBytes = 0;
-    this.byId.clear();
+    for (const statement of [...this.byId.values()]) this.remove(statement);
   }
 
   /** Whether a statement must go on where it is: an open cursor, or long data sent ahead. */
   holds(connection: BackendConnection): boolean {
+    if (this.bound === 0) return false;
     for (const { cursorOn, longDataOn } of this.byId.values()) {
       if (cursorOn === connection || longDataOn === connection) return true;
     }
@@ -130,6 +156,7 @@ export class PreparedStatements {
 
   /** The connection is gone, and all that was prepared on it. */
   forget(connection: BackendConnection): void {
-    for (const statement of this.byId.values()) statement.forget(connection);
+    if (this.bound === 0) return;
+    for (const statement of this.byId.values()) statement.unbind(connection);
   }
 }

@@ -1,5 +1,7 @@
 import { decodeErr } from '../wire/packets/err.ts';
+import { COM } from '../wire/command.ts';
 import type { Command } from './command.ts';
+import { TOO_MANY_STATEMENTS } from './statement-preparer.ts';
 
 /** ER_OPTION_PREVENTS_STATEMENT: the option is named in the message, and there are several. */
 const OPTION_PREVENTS = 1290;
@@ -19,11 +21,37 @@ export type ErrorVerdict =
   /** The replica may only be behind: the primary knows. */
   | 'missing-object'
   /** The primary was demoted before the proxy saw it; the write has not run. */
-  | 'demoted';
+  | 'demoted'
+  /** The server closed the connection for idleness and has not read the command. */
+  | 'not-run'
+  /** The statement is not prepared there any more. */
+  | 'not-prepared'
+  /** The server has all the prepared statements that it may. */
+  | 'too-many-statements';
+
+/** ER_CLIENT_INTERACTION_TIMEOUT: sent in place of a reply, to a client that was silent for long. */
+const INTERACTION_TIMEOUT = 4031;
+/** ER_UNKNOWN_STMT_HANDLER; ER_NEED_REPREPARE: both come before anything is run. */
+const NOT_PREPARED: ReadonlySet<number> = new Set([1243, 1615]);
+
+/** Errors that the proxy itself can repair: the command has not run. */
+function repairOf(command: Command, code: number): ErrorVerdict | null {
+  if (command.answered || command.isLong || command.attempts >= MAX_REPAIRS) return null;
+  if (code === INTERACTION_TIMEOUT && !command.inTransaction) return 'not-run';
+  if (command.com === COM.STMT_EXECUTE && NOT_PREPARED.has(code)) return 'not-prepared';
+  if (command.com === COM.STMT_PREPARE && code === TOO_MANY_STATEMENTS) {
+    return 'too-many-statements';
+  }
+  return null;
+}
+
+const MAX_REPAIRS = 2;
 
 /** @param onReplica whether the server has the command as a replica */
 export function verdictOnError(command: Command, error: Buffer, onReplica: boolean): ErrorVerdict {
   const { code, message } = decodeErr(error);
+  const repair = repairOf(command, code);
+  if (repair !== null) return repair;
   // Among others --secure-file-priv is told of by the same number, and any server refuses that.
   const isOther = code === OPTION_PREVENTS && !message.includes('read-only');
   if (isOther) return 'pass';

@@ -1,134 +1,163 @@
 import { LagwiseError } from '../lib/errors.ts';
-import type { BackendConnection, BackendUser } from '../pool/backend-connection.ts';
-import type { Identity } from '../pool/identity.ts';
-import type { Lease } from '../pool/pool.ts';
-import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import type { ServerId } from '../lib/ids.ts';
+import type { PoolAccount } from '../pool/account.ts';
 import {
-  chooseReplica,
-  explainReplicas,
-  isEligible,
-  type ReplicaDemand,
-} from '../routing/choose-replica.ts';
-import type { FallbackReason } from '../telemetry/labels.ts';
+  type BackendConnection,
+  type BackendUser,
+  type HoldReason,
+} from '../pool/backend-connection.ts';
+import type { Fate } from '../pool/pool.ts';
+import type { FreshLogin } from '../pool/pool-waiter.ts';
+import { resetState } from '../pool/reset.ts';
+import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import { runSwallowed, type Swallowed } from '../pool/swallow.ts';
+import type { StateProfile } from '../pool/state-profile.ts';
 import type { ServerView, Snapshot } from '../topology/snapshot.ts';
 import { REPLY, type ReplyKind } from '../wire/reply-kinds.ts';
 import type { Command } from './command.ts';
+import { InsertId } from './insert-id.ts';
 import { isUnreachable } from './loss.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
+import { ReplicaChoice } from './replica-choice.ts';
 import { restorationOf } from './restore.ts';
 import type { SessionDeps } from './session-deps.ts';
 import type { SessionState } from './session-state.ts';
-import { runSwallowed, type Swallowed } from './swallow.ts';
 
 /** A server that could not be reached is tried again after so long even if nothing else is heard. */
 const RETRY_MS = 250;
-/** A replica is left for another only if that one has clearly less to do: moving costs a login. */
-const MOVE_FACTOR = 1.5;
-const MOVE_MARGIN = 3;
+
+/** What a session's connections are made of and bound to. */
+export interface BackendsOptions {
+  readonly deps: SessionDeps;
+  readonly account: PoolAccount;
+  /** The session keeps its connections, which log in as its client did; null where it shares. */
+  readonly own: FreshLogin | null;
+  readonly state: SessionState;
+  readonly prepared: PreparedStatements;
+  readonly user: BackendUser;
+  readonly gone: AbortSignal;
+}
 
 /**
- * The connections of one session: at most one to the primary and one to a replica, opened when they
- * are first needed, given back when the server's role is no longer what they were opened for.
+ * The connections that one session holds: at most one to the primary and one to a replica, taken
+ * from the pool for a statement and given back behind it, unless something ties them to the session.
  */
 export class SessionBackends {
+  readonly choice: ReplicaChoice;
+  readonly insertId: InsertId;
+  private readonly options: BackendsOptions;
   private readonly deps: SessionDeps;
-  private readonly identity: Identity;
   private readonly state: SessionState;
-  private readonly prepared: PreparedStatements;
-  private readonly user: BackendUser;
-  private readonly gone: AbortSignal;
-  private primary: Lease | null = null;
-  private replica: Lease | null = null;
-  /** Snapshot that the replica was last found eligible in. */
-  private replicaCheckedIn = -1;
-  /** State that no replica could take over (a variable that only the primary allows): -1 none. */
-  private unsuitableVersion = -1;
-  /** Snapshot in which no replica was eligible for this session's reads. */
-  private noReplicaIn = -1;
-  private noReplicaWhy: FallbackReason = 'no-replica';
-  /** A read after this moment (monotonic ms) needs a replica that has caught up to it; -1 none. */
-  private lastWriteAtMs = -1;
+  private primary: BackendConnection | null = null;
+  private replica: BackendConnection | null = null;
+  /** Where the last statement ran, which lease of it that was, and what it left there. */
+  private last: BackendConnection | null = null;
+  private lastLease = 0;
+  private lastLeft = 0;
 
-  constructor(options: {
-    deps: SessionDeps;
-    identity: Identity;
-    state: SessionState;
-    prepared: PreparedStatements;
-    user: BackendUser;
-    gone: AbortSignal;
-  }) {
+  constructor(options: BackendsOptions) {
+    this.options = options;
     this.deps = options.deps;
-    this.identity = options.identity;
     this.state = options.state;
-    this.prepared = options.prepared;
-    this.user = options.user;
-    this.gone = options.gone;
+    this.choice = new ReplicaChoice(options.deps, options.state, options.prepared);
+    this.insertId = new InsertId(options.state, options.deps.config.pool.connectTimeoutMs);
   }
 
   get primaryConnection(): BackendConnection | null {
-    return this.primary?.connection ?? null;
+    return this.primary;
   }
 
   get replicaConnection(): BackendConnection | null {
-    return this.replica?.connection ?? null;
+    return this.replica;
+  }
+
+  /** The session keeps its connections between statements (`pool.mode` is `session`). */
+  get keepsOwn(): boolean {
+    return this.options.own !== null;
+  }
+
+  /** Where the last statement ran, whoever has that connection now. */
+  get lastConnection(): BackendConnection | null {
+    return this.last;
+  }
+
+  /** What the last statement left to be asked for; bits of `LEFT`. */
+  get leftovers(): number {
+    return this.lastLeft;
   }
 
   /** Takes over the connection that login was proved on. */
-  adopt(lease: Lease, role: 'primary' | 'replica'): void {
-    lease.connection.stateVersion = this.state.version;
-    lease.connection.setUser(this.user);
-    if (role === 'primary') this.primary = lease;
-    else this.replica = lease;
+  adopt(connection: BackendConnection, role: 'primary' | 'replica'): void {
+    this.hold(connection, role);
+    connection.heldFor = 'session-mode';
   }
 
   /** The session wrote: replicas must catch up before they serve it again. */
   noteWrite(nowMs: number): void {
-    this.lastWriteAtMs = nowMs;
-    this.replicaCheckedIn = -1;
+    this.choice.noteWrite(nowMs);
   }
 
   /**
-   * The connection for the command, if one can be used at once. Runs for each statement: no
-   * promise; a snapshot that was looked at already is not looked at again.
+   * A connection for the command, if one can be had at once. Runs for each statement: no promise.
+   * It may still have to be brought to the session's state.
    * @throws LagwiseError where no replica may serve and reads may not go to the primary
    */
   ready(command: Command): BackendConnection | null {
     const snapshot = this.deps.topology.current();
     if (command.target === 'replica') {
-      const { version } = snapshot;
-      if (this.replicaCheckedIn !== version && this.noReplicaIn !== version) {
-        this.lookAgain(snapshot, command);
-      }
-      if (this.replicaCheckedIn === version && this.replica !== null) {
-        const { connection } = this.replica;
-        return connection.stateVersion === this.state.version ? connection : null;
-      }
-      if (this.noReplicaIn !== version) return null;
+      const server = this.choice.ready(snapshot, command);
+      if (server !== null) return this.readyOn(server, 'replica');
+      if (!this.choice.isNone(snapshot)) return null;
       this.fallBack(command);
     }
-    const lease = this.primary;
-    if (lease === null || snapshot.primary?.id !== lease.connection.server.id) return null;
-    return lease.connection.stateVersion === this.state.version ? lease.connection : null;
+    return snapshot.primary === null ? null : this.readyOn(snapshot.primary.id, 'primary');
+  }
+
+  /** The connection that ran the last statement, if nobody else has had it since. */
+  again(): BackendConnection | null {
+    const { last } = this;
+    if (last === null || last.isClosed) return null;
+    if (last === this.primary || last === this.replica) return last;
+    if (!this.deps.pool.of(last.server.id).takeBack(last, this.lastLease)) return null;
+    const isPrimary = this.deps.topology.current().primary?.id === last.server.id;
+    return this.hold(last, isPrimary ? 'primary' : 'replica');
+  }
+
+  private readyOn(id: ServerId, role: 'primary' | 'replica'): BackendConnection | null {
+    const held = role === 'primary' ? this.primary : this.replica;
+    if (held !== null) return held.server.id === id && !held.isClosed ? held : null;
+    const pool = this.deps.pool.of(id);
+    // What is kept for this session is its to use, and warm.
+    const kept = this.keptOn(id);
+    if (kept !== null && pool.takeBack(kept, kept.leases)) return this.hold(kept, role);
+    const free = pool.take(this.options.account, this.state.profile);
+    return free === null ? null : this.hold(free, role);
+  }
+
+  private keptOn(id: ServerId): BackendConnection | null {
+    for (const connection of [this.last, this.insertId.connection]) {
+      if (connection?.keeper === this && connection.server.id === id) return connection;
+    }
+    return null;
+  }
+
+  private hold(connection: BackendConnection, role: 'primary' | 'replica'): BackendConnection {
+    connection.keeper = null;
+    connection.setUser(this.options.user);
+    if (role === 'primary') this.primary = connection;
+    else this.replica = connection;
+    return connection;
   }
 
   /** The primary runs a read that a replica could have taken; each such read is counted, once. */
   private fallBack(command: Command): void {
     command.target = 'primary';
-    this.deps.metrics.statements.fallbacks.inc(command.failure ?? this.noReplicaWhy);
-  }
-
-  /** Whether the replica in use will still do, or none will. If another should, it is opened later. */
-  private lookAgain(snapshot: Snapshot, command: Command): void {
-    const server = this.pickReplica(snapshot, command);
-    if (server === null) this.noReplicaIn = snapshot.version;
-    else if (server.id === this.replica?.connection.server.id) {
-      this.replicaCheckedIn = snapshot.version;
-    }
+    this.deps.metrics.statements.fallbacks.inc(command.failure ?? this.choice.whyNone);
   }
 
   /**
-   * A connection that may run the command: opened, brought to the session's state. Waits for a
-   * primary where there is none.
+   * A connection that may run the command, waited for where all are in use or there is no primary.
+   * It may still have to be brought to the session's state.
    * @throws LagwiseError when there is no such server, with the reasons
    */
   async obtain(command: Command): Promise<BackendConnection> {
@@ -140,20 +169,40 @@ export class SessionBackends {
     return await this.obtainPrimary();
   }
 
-  /** Brings a connection that is held to the session's state. */
-  async restore(connection: BackendConnection): Promise<void> {
-    if (connection.stateVersion === this.state.version) return;
-    const { version, schema } = this.state;
-    const { bytes, replies } = restorationOf(this.state, connection);
+  /**
+   * Brings a connection that is held to `profile`.
+   * @throws ServerRefusedError with the error of the server that does not take it
+   */
+  async restore(connection: BackendConnection, profile: StateProfile): Promise<void> {
+    const from = connection.profile;
+    if (from === profile) return;
+    const { bytes, replies } = restorationOf(from, profile, connection);
+    connection.profile = null;
     if (replies > 0) {
       const kinds = Array.from({ length: replies }, () => REPLY.SIMPLE);
       const results = await this.swallow(connection, bytes, kinds);
       const failed = results.find((result) => result.error !== null)?.error;
       if (failed) throw new ServerRefusedError(connection.server.id, failed);
     }
-    connection.trackersOn = true;
-    connection.stateVersion = version;
-    connection.schema = schema;
+    connection.profile = profile;
+  }
+
+  /** Has the server forget all state of the connections that are held. */
+  async reset(): Promise<void> {
+    const { user, deps } = { ...this.options };
+    this.forgetKept();
+    for (const connection of [this.primary, this.replica]) {
+      if (connection === null) continue;
+      this.options.prepared.forget(connection);
+      try {
+        await resetState(connection, deps.config.pool.connectTimeoutMs);
+        connection.setUser(user);
+      } catch (error) {
+        // Its state is gone with it, which is what was asked for.
+        deps.logger.debug({ err: error, server: connection.server.id }, 'Reset failed');
+        this.dropped(connection);
+      }
+    }
   }
 
   /** Runs commands of the proxy's own on a connection of this session. */
@@ -162,15 +211,16 @@ export class SessionBackends {
     bytes: Buffer,
     kinds: readonly ReplyKind[],
   ): Promise<readonly Swallowed[]> {
-    const timeoutMs = this.deps.config.pool.connectTimeoutMs;
+    const { user } = this.options;
     try {
+      const timeoutMs = this.deps.config.pool.connectTimeoutMs;
       return await runSwallowed(connection, bytes, kinds, timeoutMs);
     } catch (error) {
       // Whatever was open on it is lost with it.
-      this.user.onBackendClose(connection, null);
+      user.onBackendClose(connection, null);
       throw error;
     } finally {
-      connection.setUser(this.user);
+      connection.setUser(user);
     }
   }
 
@@ -184,37 +234,110 @@ export class SessionBackends {
     const graceMs = config.monitor.intervalMs * 2;
     const until = performance.now() + Math.min(graceMs, config.failover.holdMs);
     try {
-      await holds.wait(({ primary }) => primary?.id !== refusal.server, until, this.gone);
+      const isDemoted = ({ primary }: Snapshot) => primary?.id !== refusal.server;
+      await holds.wait(isDemoted, until, this.options.gone);
     } catch {
       throw refusal;
     }
   }
 
-  /** Forgets a connection that is gone, and all that was prepared on it. */
-  dropped(connection: BackendConnection): void {
-    this.prepared.forget(connection);
-    if (this.primary?.connection === connection) this.primary = null;
-    if (this.replica?.connection === connection) this.replica = null;
+  /** A statement has ended there: what it left may be asked for next. */
+  noteEnd(connection: BackendConnection, left: number): void {
+    this.last = connection;
+    this.lastLease = connection.leases;
+    this.lastLeft = left;
+    connection.leftovers = left;
   }
 
-  /** Gives back what is held. */
-  releaseAll(fate: 'reuse' | 'discard'): void {
-    for (const lease of [this.primary, this.replica]) {
-      if (lease !== null) this.release(lease, fate);
+  /**
+   * Between two statements: gives back what nothing ties to the session. What the last statement
+   * left stays with it for a while.
+   */
+  settle(tieOf: (connection: BackendConnection) => HoldReason | null, nowMs: number): void {
+    if (this.primary !== null) this.settleOne(this.primary, tieOf, nowMs);
+    if (this.replica !== null) this.settleOne(this.replica, tieOf, nowMs);
+  }
+
+  private settleOne(
+    connection: BackendConnection,
+    tieOf: (connection: BackendConnection) => HoldReason | null,
+    nowMs: number,
+  ): void {
+    const tie = this.keepsOwn ? 'session-mode' : tieOf(connection);
+    if (tie !== null) {
+      connection.heldFor = tie;
+      return;
     }
+    this.letGo(connection);
+    if (connection.profile === null) {
+      this.deps.pool.release(connection, 'discard', nowMs);
+      return;
+    }
+    if (connection.tainted) {
+      this.cleanse(connection);
+      return;
+    }
+    const isMine = connection.insertIdOf === this.state;
+    const left = connection === this.last ? this.lastLeft : 0;
+    connection.keeper = left !== 0 || isMine ? this : null;
+    this.deps.pool.release(connection, 'reuse', nowMs);
   }
 
-  releaseReplica(fate: 'reuse' | 'discard'): void {
-    if (this.replica !== null) this.release(this.replica, fate);
+  /** Others need a connection that was kept for this session. */
+  giveUp(connection: BackendConnection): Promise<void> | null {
+    return this.insertId.isOn(connection) ? this.insertId.save(connection) : null;
   }
 
-  releasePrimary(fate: 'reuse' | 'discard'): void {
-    if (this.primary !== null) this.release(this.primary, fate);
+  /** It has state that no command takes back one by one: the server forgets all of it. */
+  private cleanse(connection: BackendConnection): void {
+    const saved = this.insertId.isOn(connection) ? this.insertId.save(connection) : null;
+    const reset = () => this.deps.pool.release(connection, 'reset', performance.now());
+    if (saved === null) reset();
+    else saved.then(reset, () => connection.destroy());
   }
 
-  private release(lease: Lease, fate: 'reuse' | 'discard'): void {
-    this.dropped(lease.connection);
-    lease.release(fate);
+  /** What is asked for is gone with the connection: from now on they are kept longer. */
+  askedInVain(): void {
+    this.options.account.asksAfterwards = true;
+  }
+
+  /** Forgets a connection that is gone. */
+  dropped(connection: BackendConnection): void {
+    this.options.prepared.forget(connection);
+    this.letGo(connection);
+  }
+
+  private letGo(connection: BackendConnection): void {
+    if (this.primary === connection) this.primary = null;
+    if (this.replica === connection) this.replica = null;
+  }
+
+  /** Gives back all that is held, and what is kept for the session. */
+  releaseAll(fateOf: (connection: BackendConnection) => Fate): void {
+    for (const connection of [this.primary, this.replica]) {
+      if (connection !== null) this.release(connection, fateOf(connection));
+    }
+    this.forgetKept();
+    this.choice.leave();
+  }
+
+  /** What the last statement left is of no interest any more. */
+  forgetKept(): void {
+    this.lastLeft = 0;
+    for (const connection of [this.last, this.insertId.connection]) {
+      if (connection?.keeper !== this) continue;
+      const pool = this.deps.pool.of(connection.server.id);
+      if (!pool.takeBack(connection, connection.leases)) continue;
+      connection.keeper = null;
+      pool.giveBack(connection, performance.now());
+    }
+    this.insertId.forget();
+  }
+
+  release(connection: BackendConnection, fate: Fate): void {
+    this.dropped(connection);
+    const nowMs = performance.now();
+    this.deps.pool.release(connection, fate === 'reuse' && connection.tainted ? 'reset' : fate, nowMs);
   }
 
   private async obtainPrimary(): Promise<BackendConnection> {
@@ -222,13 +345,14 @@ export class SessionBackends {
     const deadlineMs = performance.now() + config.failover.holdMs;
     for (;;) {
       const hasPrimary = ({ primary }: Snapshot) => primary !== null;
-      const snapshot = await holds.wait(hasPrimary, deadlineMs, this.gone);
+      const snapshot = await holds.wait(hasPrimary, deadlineMs, this.options.gone);
       const server = snapshot.primary;
       if (server === null) continue;
       try {
-        const connection = await this.openPrimary(server);
+        const connection = await this.openOn(server, 'primary');
         // Meanwhile another server may have become the primary.
         if (topology.current().primary?.id === server.id) return connection;
+        this.release(connection, 'reuse');
       } catch (error) {
         if (!isUnreachable(error) || performance.now() >= deadlineMs) throw error;
         // Nothing was sent: it may wait for what the next probe says, or for the server to return.
@@ -237,32 +361,24 @@ export class SessionBackends {
     }
   }
 
-  private async openPrimary(server: ServerView): Promise<BackendConnection> {
-    const held = this.primary;
-    if (held !== null && (held.connection.isClosed || held.connection.server.id !== server.id)) {
-      this.release(held, 'reuse');
-    }
-    this.primary ??= await this.open(server);
-    const { connection } = this.primary;
-    await this.restore(connection);
-    return connection;
-  }
-
-  private async open(server: ServerView): Promise<Lease> {
-    const lease = await this.deps.pool.acquire(server, { ...this.identity, schema: null });
-    if (this.gone.aborted) {
-      lease.release('reuse');
-      throw new LagwiseError('client-network', 'The client left');
-    }
-    lease.connection.setUser(this.user);
-    lease.connection.stateVersion = -1;
-    return lease;
+  private async openOn(
+    server: ServerView,
+    role: 'primary' | 'replica',
+  ): Promise<BackendConnection> {
+    const held = role === 'primary' ? this.primary : this.replica;
+    if (held !== null && !held.isClosed && held.server.id === server.id) return held;
+    if (held !== null) this.release(held, 'reuse');
+    const { account, own: fresh, gone } = this.options;
+    const { profile } = this.state;
+    const wish = { server, account, profile, gone, fresh };
+    return this.hold(await this.deps.pool.acquire(wish), role);
   }
 
   private async pause(snapshot: Snapshot, deadlineMs: number): Promise<void> {
     const until = Math.min(deadlineMs, performance.now() + RETRY_MS);
     try {
-      await this.deps.holds.wait((next) => next.version > snapshot.version, until, this.gone);
+      const isNewer = (next: Snapshot) => next.version > snapshot.version;
+      await this.deps.holds.wait(isNewer, until, this.options.gone);
     } catch (error) {
       // Nothing new was heard in time: the caller tries again until its own deadline.
       if (!(error instanceof LagwiseError) || error.source !== 'no-eligible-server') throw error;
@@ -272,24 +388,16 @@ export class SessionBackends {
   /** Null when the read goes to the primary instead. */
   private async obtainReplica(command: Command): Promise<BackendConnection | null> {
     for (;;) {
-      const snapshot = this.deps.topology.current();
-      const server = this.pickReplica(snapshot, command);
-      if (server === null) {
-        this.noReplicaIn = command.tried === null ? snapshot.version : -1;
-        return null;
-      }
+      const server = this.choice.choose(this.deps.topology.current(), command);
+      if (server === null) return null;
       try {
-        const connection = await this.openReplica(server);
-        this.replicaCheckedIn = snapshot.version;
-        return connection;
+        return await this.openOn(server, 'replica');
       } catch (error) {
-        if (this.gone.aborted) throw error;
+        if (this.options.gone.aborted || isExhausted(error)) throw error;
         command.excludeServer(server.id);
-        this.releaseReplica('discard');
         command.failure = 'connect';
-        // It takes the login but not the session's state: the other replicas would do the same.
         if (error instanceof ServerRefusedError) {
-          this.unsuitableVersion = this.state.version;
+          this.choice.refused();
           command.failure = 'refused';
           return null;
         }
@@ -297,79 +405,14 @@ export class SessionBackends {
     }
   }
 
-  private async openReplica(server: ServerView): Promise<BackendConnection> {
-    if (this.replica !== null && this.replica.connection.server.id !== server.id) {
-      this.releaseReplica('reuse');
-    }
-    this.replica ??= await this.open(server);
-    const { connection } = this.replica;
-    await this.restore(connection);
-    return connection;
-  }
-
-  /**
-   * The replica for this read: the one in use while it will do, else another. Null when there is
-   * none; the one in use is kept then, since it will soon do again.
-   * @throws LagwiseError where reads may not go to the primary (`routing.fallback`)
-   */
-  private pickReplica(snapshot: Snapshot, command: Command): ServerView | null {
-    if (this.unsuitableVersion === this.state.version) {
-      this.noReplicaWhy = 'refused';
-      return null;
-    }
-    const demand = this.demand(command);
-    const used = this.replica?.connection ?? null;
-    if (used !== null) {
-      const view = snapshot.servers.find(({ id }) => id === used.server.id);
-      const stays = this.prepared.holds(used) || !this.isOverloaded(snapshot, demand, used);
-      if (view !== undefined && isEligible(view, demand) && stays) return view;
-    }
-    const { pool, random, config } = this.deps;
-    const choice = chooseReplica(snapshot, demand, (id) => pool.loadOf(id).work, random);
-    if (choice.t === 'chosen') return choice.server;
-    if (config.routing.fallback === 'error') throw noReplica(snapshot, demand);
-    this.noReplicaWhy = whyNone(snapshot, demand);
-    return null;
-  }
-
-  /** Whether another replica has clearly less to do: it came back, or sessions ended unevenly. */
-  private isOverloaded(
-    snapshot: Snapshot,
-    demand: ReplicaDemand,
-    used: BackendConnection,
-  ): boolean {
-    for (const server of snapshot.servers) {
-      if (server.id === used.server.id || !isEligible(server, demand)) continue;
-      // By connections alone: what is in flight changes faster than a login takes.
-      const theirs = this.deps.pool.loadOf(server.id).connections;
-      if (used.load.connections > theirs * MOVE_FACTOR + MOVE_MARGIN) return true;
-    }
-    return false;
-  }
-
-  private demand(command: Command): ReplicaDemand {
-    const { routing } = this.deps.config;
-    return {
-      maxLagMs: routing.maxLagMs,
-      minCaughtUpToMs: routing.consistency === 'session' ? this.lastWriteAtMs : -1,
-      exclude: command.tried ?? undefined,
-    };
+  /** A replica takes the login but not the session's state: the others would do the same. */
+  refusedBy(connection: BackendConnection, command: Command): void {
+    this.choice.refused();
+    command.failure = 'refused';
+    this.release(connection, 'discard');
   }
 }
 
-function noReplica(snapshot: Snapshot, demand: ReplicaDemand): LagwiseError {
-  const why = explainReplicas(snapshot, demand)
-    .map(({ id, why: reason }) => `${id}: ${reason}`)
-    .join('; ');
-  return new LagwiseError(
-    'no-eligible-server',
-    `No replica may take this read and routing.fallback is "error" (${why})`,
-  );
-}
-
-function whyNone(snapshot: Snapshot, demand: ReplicaDemand): FallbackReason {
-  const some = (other: ReplicaDemand) =>
-    snapshot.servers.some((server) => isEligible(server, other));
-  if (some({ ...demand, minCaughtUpToMs: -1 })) return 'own-writes';
-  return some({ maxLagMs: Number.POSITIVE_INFINITY, minCaughtUpToMs: -1 }) ? 'lag' : 'no-replica';
-}
+/** The pool is used up: that is no fault of the server, and the next one has no more to give. */
+const isExhausted = (error: unknown): boolean =>
+  error instanceof LagwiseError && error.source === 'limit';

@@ -1,29 +1,30 @@
 import type { ConnId } from '../lib/ids.ts';
 import type { Identity } from '../pool/identity.ts';
-import { COM } from '../wire/command.ts';
-import { REPLY } from '../wire/reply-kinds.ts';
+import { encodeStatementClose } from '../pool/statement-cache.ts';
 import { encodeTextResultset } from '../wire/text-resultset.ts';
-import { PacketWriter } from '../wire/writer.ts';
 import type { Command } from './command.ts';
 import type { CommandRunner } from './command-runner.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import type { SessionInfo, SessionPhase } from './session-registry.ts';
 import type { SessionState } from './session-state.ts';
 
-const RESET_PACKET = new PacketWriter().u8(COM.RESET_CONNECTION).finish(0);
-
-/** COM_STMT_CLOSE: closes the statement wherever it was prepared. Has no answer. */
+/** COM_STMT_CLOSE. Has no answer. Servers keep the statement for whoever prepares it next. */
 export function closeStatement(session: {
   readonly command: Command;
   readonly prepared: PreparedStatements;
+  readonly runner: CommandRunner;
 }): void {
   const { statement } = session.command;
   if (statement === null) return;
-  for (const [connection, { id }] of statement) {
-    if (connection.isClosed) continue;
-    connection.stream.write(new PacketWriter(5).u8(COM.STMT_CLOSE).u32(id).finish(0));
+  // An open cursor, or half of its parameters, would meet whoever runs it next.
+  for (const connection of [statement.cursorOn, statement.longDataOn]) {
+    const known = connection?.prepared.get(statement.shape);
+    if (connection == null || known === undefined || connection.isClosed) continue;
+    connection.prepared.remove(statement.shape);
+    connection.stream.write(encodeStatementClose(known.id));
   }
-  session.prepared.remove(statement.id);
+  session.prepared.remove(statement);
+  session.runner.settle();
 }
 
 /** COM_RESET_CONNECTION: everything but identity and schema is as after login. */
@@ -33,18 +34,11 @@ export async function resetConnection(session: {
   readonly prepared: PreparedStatements;
 }): Promise<'ok'> {
   const { runner, state, prepared } = session;
-  const { backends } = runner;
-  const connection = backends.primaryConnection;
-  backends.releaseReplica('reuse');
-  if (connection !== null) {
-    const [done] = await backends.swallow(connection, RESET_PACKET, [REPLY.SIMPLE]);
-    // A server that cannot reset (5.7.2 and older) is left: the next command logs in anew.
-    if (done?.error !== null) backends.releasePrimary('discard');
-    connection.trackersOn = false;
-  }
+  await runner.backends.reset();
   prepared.clear();
   runner.resetTransaction();
   state.reset();
+  runner.settle();
   return 'ok';
 }
 

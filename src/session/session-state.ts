@@ -1,3 +1,4 @@
+import { StateProfile } from '../pool/state-profile.ts';
 import { EFFECT } from '../sql/classification.ts';
 import { STATUS } from '../wire/status.ts';
 import { decodeSessionState } from '../wire/packets/session-state.ts';
@@ -58,6 +59,10 @@ export interface LoginState {
   readonly status: number;
   /** Empty where it is not known. */
   readonly sqlMode: string;
+  /** The variables that the login chose: character set and collation. */
+  readonly variables: ReadonlyMap<string, string>;
+  /** CLIENT_MULTI_STATEMENTS. */
+  readonly multiStatements: boolean;
 }
 
 /**
@@ -66,8 +71,6 @@ export interface LoginState {
  * its source wherever the server speaks.
  */
 export class SessionState {
-  /** Grows with each change of what can be carried over; connections remember theirs. */
-  version = 0;
   schema: string | null;
   /** Bits of `PIN`. */
   pins = 0;
@@ -78,18 +81,30 @@ export class SessionState {
   ansiQuotes: boolean;
   /** character_set_client as it was set, null while it is what the login chose. */
   clientCharset: string | null = null;
-  /** COM_SET_OPTION: multi-statements switched on or off since login; null if never. */
-  multiStatements: boolean | null = null;
-  /** System variables that the session has set, by name, as the server reports them. */
-  readonly variables = new Map<string, string>();
+  /** COM_SET_OPTION changes it. */
+  multiStatements: boolean;
+  /** What LAST_INSERT_ID() is, where no connection has it any more; null where it is 0. */
+  savedInsertId: string | null = null;
 
   private readonly login: LoginState;
+  /** System variables that the session has set, by name, as the server reports them. */
+  variables: ReadonlyMap<string, string>;
+  private carried: StateProfile | null = null;
 
   constructor(login: LoginState) {
     this.schema = login.schema;
     this.login = login;
+    this.variables = login.variables;
+    this.multiStatements = login.multiStatements;
     this.ansiQuotes = hasAnsiQuotes(login.sqlMode);
+    this.clientCharset = login.variables.get('character_set_client') ?? null;
     this.noteStatus(login.status);
+  }
+
+  /** What a connection must be brought to before it runs a statement of the session. */
+  get profile(): StateProfile {
+    this.carried ??= StateProfile.of(this);
+    return this.carried;
   }
 
   /** Status flags for an answer that the proxy makes itself. */
@@ -164,21 +179,21 @@ export class SessionState {
   /** COM_SET_OPTION succeeded. */
   setMultiStatements(on: boolean): void {
     this.multiStatements = on;
-    this.version += 1;
+    this.carried = null;
   }
 
   setSchema(schema: string | null): void {
     if (this.schema === schema) return;
     this.schema = schema;
-    this.version += 1;
+    this.carried = null;
   }
 
   /** After COM_RESET_CONNECTION: all but identity and schema is as after login. */
   reset(): void {
-    this.variables.clear();
+    this.variables = new Map();
     this.pins = 0;
-    this.multiStatements = null;
-    this.version += 1;
+    this.savedInsertId = null;
+    this.carried = null;
     this.ansiQuotes = hasAnsiQuotes(this.login.sqlMode);
     this.clientCharset = null;
     this.noteStatus(this.login.status);
@@ -192,10 +207,14 @@ export class SessionState {
     if (name === 'sql_mode') this.ansiQuotes = hasAnsiQuotes(value);
     if (name === 'character_set_client') this.clientCharset = value;
     // SET NAMES sets the collation too, but servers do not say to what.
-    if (name === 'character_set_connection') this.variables.delete('collation_connection');
-    if (this.variables.get(name) === value) return;
-    this.variables.set(name, value);
-    this.version += 1;
+    const losesCollation =
+      name === 'character_set_connection' && this.variables.has('collation_connection');
+    if (this.variables.get(name) === value && !losesCollation) return;
+    const variables = new Map(this.variables);
+    if (losesCollation) variables.delete('collation_connection');
+    variables.set(name, value);
+    this.variables = variables;
+    this.carried = null;
   }
 }
 

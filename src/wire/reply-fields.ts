@@ -13,6 +13,8 @@ export class ReplyFacts {
   error: Buffer | null = null;
   /** Rows affected; counts over 250 are only told as "many" (251). */
   affectedRows = 0;
+  /** One of its results told an insert id. */
+  hasInsertId = false;
 
   reset(): void {
     this.status = -1;
@@ -20,6 +22,7 @@ export class ReplyFacts {
     this.errno = 0;
     this.error = null;
     this.affectedRows = 0;
+    this.hasInsertId = false;
   }
 
   readErr(buffer: Buffer, body: number, length: number): void {
@@ -45,6 +48,7 @@ export class ReplyFacts {
     if (statusAt + 4 > end) throw new MalformedPacketError('An OK packet is too short');
     const first = buffer[affectedAt] as number;
     this.affectedRows = first < 0xfb ? first : 0xfb;
+    this.hasInsertId ||= buffer[insertIdAt] !== 0;
     this.status = buffer.readUInt16LE(statusAt);
     this.warnings = buffer.readUInt16LE(statusAt + 2);
     return (this.status & STATUS.SESSION_STATE_CHANGED) !== 0;

@@ -1,0 +1,93 @@
+import { LagwiseError } from '../lib/errors.ts';
+import type { BackendConnection } from '../pool/backend-connection.ts';
+import { runSwallowed } from '../pool/swallow.ts';
+import { encodeQuery } from '../wire/packets/query.ts';
+import { REPLY } from '../wire/reply-kinds.ts';
+import { decodeOnlyValue } from '../wire/text-resultset.ts';
+import type { SessionState } from './session-state.ts';
+
+/** Stands on a connection whose LAST_INSERT_ID() is of interest to nobody, but is not 0 either. */
+const NOBODY = {};
+const NUMBER = /^\d{1,20}$/;
+
+/**
+ * A session's LAST_INSERT_ID(). It lives on the connection that inserted. When another session
+ * needs that one the number is saved, and set again where a statement asks for it.
+ */
+export class InsertId {
+  private readonly state: SessionState;
+  private readonly timeoutMs: number;
+  private on: BackendConnection | null = null;
+  private saving: Promise<void> | null = null;
+
+  constructor(state: SessionState, timeoutMs: number) {
+    this.state = state;
+    this.timeoutMs = timeoutMs;
+  }
+
+  /** The connection that has it, null for none. */
+  get connection(): BackendConnection | null {
+    return this.on;
+  }
+
+  isOn(connection: BackendConnection): boolean {
+    return connection.insertIdOf === this.state;
+  }
+
+  /** A statement there has set it. */
+  noteSet(connection: BackendConnection): void {
+    if (this.on !== null && this.on !== connection) this.leave(this.on);
+    this.on = connection;
+    connection.insertIdOf = this.state;
+    this.state.savedInsertId = null;
+  }
+
+  /** Whether the connection must be told before a statement that asks for it. */
+  isNeededOn(connection: BackendConnection): boolean {
+    if (this.isOn(connection)) return false;
+    return connection.insertIdOf !== null || this.state.savedInsertId !== null || this.on !== null;
+  }
+
+  /**
+   * Reads it from the connection that has it, which others will use now.
+   * @throws LagwiseError when the server is lost
+   */
+  async save(connection: BackendConnection): Promise<void> {
+    this.saving = this.ask(connection);
+    try {
+      await this.saving;
+    } finally {
+      this.saving = null;
+    }
+  }
+
+  /** The statement that gives a connection this session's number. */
+  async restoration(): Promise<string> {
+    await this.saving;
+    return `SET last_insert_id=${this.state.savedInsertId ?? '0'}`;
+  }
+
+  /** The session starts anew: it is 0. */
+  forget(): void {
+    if (this.on !== null) this.leave(this.on);
+    this.on = null;
+  }
+
+  private async ask(connection: BackendConnection): Promise<void> {
+    const query = encodeQuery('SELECT LAST_INSERT_ID()', connection.caps);
+    const [told] = await runSwallowed(connection, query, [REPLY.RESULT], this.timeoutMs);
+    const value = told === undefined ? null : decodeOnlyValue(told.result, connection.caps);
+    if (value === null || !NUMBER.test(value)) {
+      throw new LagwiseError('backend-protocol', 'LAST_INSERT_ID() is no number');
+    }
+    // Meanwhile the session may have inserted elsewhere.
+    if (!this.isOn(connection)) return;
+    this.state.savedInsertId = value;
+    this.leave(connection);
+    this.on = null;
+  }
+
+  private leave(connection: BackendConnection): void {
+    if (connection.insertIdOf === this.state) connection.insertIdOf = NOBODY;
+  }
+}
