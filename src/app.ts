@@ -16,6 +16,7 @@ import type { RsaKeys } from './session/client-auth.ts';
 import { Credentials } from './session/credentials.ts';
 import { HoldQueue } from './session/hold-queue.ts';
 import { LoginLimiter } from './session/login-limiter.ts';
+import { LoginTrust } from './session/login-trust.ts';
 import { ProxyServer } from './session/proxy-server.ts';
 import type { SessionDeps } from './session/session-deps.ts';
 import { SessionRegistry } from './session/session-registry.ts';
@@ -71,6 +72,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   topology.onChange((snapshot, before) => {
     if (snapshot.primary?.id !== before.primary?.id) metrics.topology.primaryChanged();
     holds.published(snapshot);
+    for (const { id, role } of snapshot.servers) if (role === 'down') deps.pool.dropIdle(id);
     if (snapshot.epoch !== before.epoch || snapshot.primary?.id !== before.primary?.id) {
       for (const session of sessions) session.onTopology();
     }
@@ -85,6 +87,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     sessions,
     credentials: new Credentials(config.users),
     limiter: new LoginLimiter(config.auth),
+    trust: new LoginTrust(config.pool.trustLoginMs),
     classifier: new Classifier(),
     tls: await ClientTls.create(config.listen.tls, config.listen.loginTimeoutMs),
     rsaKeys: await makeRsaKeys(),
@@ -237,6 +240,7 @@ async function stopApp(running: Running): Promise<void> {
   }
   if (sessions.size > 0) logger.warn({ sessions: sessions.size }, 'Cutting off sessions');
   for (const session of sessions) session.end('shutdown', null);
+  deps.pool.close();
   await Promise.all([statements.routines.stop(), topology.stop()]);
   await admin?.close();
   logger.info({}, 'Stopped');

@@ -2,10 +2,9 @@ import { createNonce } from '../auth/nonce.ts';
 import type { PacketChannel } from '../net/packet-channel.ts';
 import type { Identity } from '../pool/identity.ts';
 import { decodeChangeUser } from '../wire/packets/change-user.ts';
-import { encodeOk } from '../wire/packets/ok.ts';
 import { obtainPassword } from './client-auth.ts';
 import type { Login } from './login.ts';
-import { proveLogin } from './prove-login.ts';
+import { enter } from './login.ts';
 import type { SessionDeps } from './session-deps.ts';
 
 /**
@@ -41,9 +40,6 @@ export async function changeUser(
     caps: before.caps,
     attributes: asked.attributes === null ? before.attributes : Buffer.from(asked.attributes),
   };
-  const { gone, deadlineAtMs } = channel;
-  const proof = await proveLogin(deps, identity, { address, gone, deadlineAtMs });
-  const status = proof.lease.connection.initialStatus;
-  channel.send(encodeOk({ status }, channel.nextSeq, { caps: identity.caps }));
-  return { identity, secured, ...proof, compression: null };
+  const entered = await enter(deps, channel, identity, address);
+  return { identity, secured, ...entered, compression: null };
 }

@@ -3,6 +3,7 @@ import { sourceOf } from '../lib/error-policy.ts';
 import type { ConnId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ByteStream } from '../net/byte-stream.ts';
+import type { PoolAccount } from '../pool/account.ts';
 import type { Identity } from '../pool/identity.ts';
 import type { EndReason } from '../telemetry/labels.ts';
 import { COM } from '../wire/command.ts';
@@ -45,6 +46,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   readonly id: ConnId;
   readonly identity: Identity;
   readonly user: string;
+  private readonly account: PoolAccount;
   readonly secured: boolean;
   readonly stream: ByteStream;
   readonly runner: CommandRunner;
@@ -76,6 +78,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.stream = login.stream;
     this.identity = login.identity;
     this.user = login.identity.user;
+    this.account = login.account;
     this.secured = login.secured;
     this.logger = deps.logger.child({ connId: client.id, clientAddr: client.address });
     this.input = new ClientInput(login.stream, this, deps.config.listen.gatherMaxBytes);
@@ -311,7 +314,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   handOver(): Buffer {
     this.phase = 'closed';
     this.gone.abort();
-    this.runner.backends.releaseAll('reuse');
+    this.runner.releaseAll();
+    this.deps.pool.leave(this.account);
     this.deps.sessions.remove(this.id);
     const rest = this.input.takeRest();
     this.input.close();
@@ -328,7 +332,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
       this.stream.write(encodeErr(errorPacket(error), this.command.replySeq));
     }
     this.runner.exchange.abandon();
-    this.runner.backends.releaseAll(reason === 'quit' || reason === 'closed' ? 'reuse' : 'discard');
+    this.runner.releaseAll();
+    this.deps.pool.leave(this.account);
     this.stream.end();
     this.deps.sessions.remove(this.id);
     this.deps.metrics.clients.closed(reason);

@@ -1,7 +1,7 @@
 import { LagwiseError } from '../lib/errors.ts';
 import { type BackendConnection, type HoldReason, LEFT } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
-import { EFFECT } from '../sql/classification.ts';
+import { EFFECT, type ReasonCode } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
 import { decodeErr } from '../wire/packets/err.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
@@ -38,6 +38,8 @@ export interface RunnerOwner {
 /** Of COM_SET_OPTION: where the option stands, and the one that turns several statements on. */
 const OPTION_AT = 5;
 const MULTI_STATEMENTS_ON = 0;
+/** Behind these a password that was right may be wrong. */
+const CHANGES_ACCOUNTS: ReadonlySet<ReasonCode> = new Set(['acl', 'set-password']);
 /** Their statements may have committed what was open before them. */
 const COMMITTING = EFFECT.ENDS_TRANSACTION | EFFECT.IMPLICIT_COMMIT | EFFECT.OPAQUE;
 
@@ -251,7 +253,11 @@ export class CommandRunner implements ExchangeOwner {
       this.deps.metrics.statements.routes.inc(command.reason);
     }
     if (command.com === COM.STMT_PREPARE) this.deps.pool.makeRoomForStatement(connection);
-    this.exchange.start(connection, prefix === null ? bytes : Buffer.concat([prefix, bytes]), replies);
+    this.exchange.start(
+      connection,
+      prefix === null ? bytes : Buffer.concat([prefix, bytes]),
+      replies,
+    );
     if (command.isLong) this.owner.longCommandPlaced();
   }
 
@@ -418,6 +424,7 @@ export class CommandRunner implements ExchangeOwner {
     // SET ROLE and its kin: no tracker tells of them.
     if (command.cls === 'session' && (command.effects & EFFECT.OPAQUE) !== 0) state.pinOpaque();
     binding.noteReply(connection, facts.status);
+    if (succeeded && CHANGES_ACCOUNTS.has(command.cause)) this.deps.trust.clear();
     if (command.com === COM.SET_OPTION && succeeded) this.concludeSetOption(connection);
     if (command.statement !== null) {
       this.preparer.conclude(connection, { status: facts.status, succeeded });

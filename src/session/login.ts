@@ -6,7 +6,7 @@ import { SocketStream } from '../net/byte-stream.ts';
 import type { PacketChannel } from '../net/packet-channel.ts';
 import { offeredCaps, versionNumber } from '../pool/backend-caps.ts';
 import type { Identity } from '../pool/identity.ts';
-import type { Lease } from '../pool/pool.ts';
+import type { PoolAccount } from '../pool/account.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import type { ServerView } from '../topology/snapshot.ts';
 import { CAP, common, has } from '../wire/capability.ts';
@@ -16,7 +16,7 @@ import { encodeOk } from '../wire/packets/ok.ts';
 import { isSslRequest } from '../wire/packets/ssl-request.ts';
 import { STATUS } from '../wire/status.ts';
 import { type ClientClaim, obtainPassword } from './client-auth.ts';
-import { proveLogin } from './prove-login.ts';
+import { type ProvenLogin, proveLogin } from './prove-login.ts';
 import type { SessionDeps } from './session-deps.ts';
 
 /** utf8mb4_0900_ai_ci, and utf8mb4_general_ci for MariaDB, which lacks the former. */
@@ -29,8 +29,9 @@ export interface Login {
   readonly identity: Identity;
   /** The client uses TLS. */
   readonly secured: boolean;
-  readonly lease: Lease;
-  readonly leaseRole: 'primary' | 'replica';
+  /** Entered at the pool: to be left when the session ends. */
+  readonly account: PoolAccount;
+  readonly proof: ProvenLogin;
   /** Compression to switch on behind the OK, null for none. */
   readonly compression: { algorithm: 'zlib' | 'zstd'; level: number } | null;
 }
@@ -67,11 +68,34 @@ export async function logIn(
     caps,
     attributes: response.attributes === null ? null : Buffer.from(response.attributes),
   };
-  const { gone, deadlineAtMs } = channel;
-  const proof = await proveLogin(deps, identity, { address: client.address, gone, deadlineAtMs });
-  const status = proof.lease.connection.initialStatus;
-  channel.send(encodeOk({ status }, channel.nextSeq, { caps }));
-  return { identity, secured, ...proof, compression: compressionOf(caps, response.zstdLevel) };
+  const entered = await enter(deps, channel, identity, client.address);
+  return { identity, secured, ...entered, compression: compressionOf(caps, response.zstdLevel) };
+}
+
+/**
+ * The last step of a login: a server judges it, and the client is told.
+ * @throws what {@link proveLogin} throws
+ */
+export async function enter(
+  deps: SessionDeps,
+  channel: PacketChannel,
+  identity: Identity,
+  address: string,
+): Promise<Pick<Login, 'account' | 'proof'>> {
+  const account = deps.pool.enter(identity);
+  try {
+    const { gone, deadlineAtMs } = channel;
+    const keepsOwn = deps.config.pool.mode === 'session';
+    const login = { identity, account, keepsOwn };
+    const proof = await proveLogin(deps, login, { address, gone, deadlineAtMs });
+    channel.send(
+      encodeOk({ status: proof.state.status }, channel.nextSeq, { caps: identity.caps }),
+    );
+    return { account, proof };
+  } catch (error) {
+    deps.pool.leave(account);
+    throw error;
+  }
 }
 
 function flavorOf(deps: SessionDeps): 'mysql' | 'mariadb' {

@@ -1,29 +1,62 @@
+import type { PoolAccount } from '../pool/account.ts';
+import type { BackendConnection } from '../pool/backend-connection.ts';
 import type { Identity } from '../pool/identity.ts';
-import type { Lease } from '../pool/pool.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import { StateProfile } from '../pool/state-profile.ts';
 import type { ServerView } from '../topology/snapshot.ts';
 import { AccessDeniedError } from './client-auth.ts';
-import { goneError } from './hold-queue.ts';
 import { isUnreachable } from './loss.ts';
 import type { SessionDeps } from './session-deps.ts';
+import type { LoginState } from './session-state.ts';
 
 /** Kept free at the end of a login, to tell the client why it failed. */
 const RETRY_MARGIN_MS = 100;
 
+/** A login that a server has accepted. */
+export interface ProvenLogin {
+  /** The server that was asked. */
+  readonly server: ServerView;
+  readonly state: LoginState;
+  /** The session's own connection where it keeps one; null where connections are shared. */
+  readonly connection: BackendConnection | null;
+}
+
+/** Who logs in, and how long it may take. */
+interface Client {
+  readonly address: string;
+  readonly gone: AbortSignal;
+  readonly deadlineAtMs: number;
+}
+
 /**
- * Has a real server judge a login; the connection that proves it becomes the session's first. The
- * primary is asked; a replica where there is no primary, so that readers can come in meanwhile.
+ * Has a real server judge a login. The primary is asked; a replica where there is no primary, so
+ * that readers can come in meanwhile. What a server has just said of the very same login is not
+ * asked again (`pool.trustLoginMs`).
+ * @param account entered already: it is the caller's to leave
  * @throws ServerRefusedError with the server's own error; LagwiseError when there is no server
  */
 export async function proveLogin(
   deps: SessionDeps,
-  identity: Identity,
-  client: { address: string; gone: AbortSignal; deadlineAtMs: number },
-): Promise<{ lease: Lease; leaseRole: 'primary' | 'replica' }> {
-  const { credentials, holds } = deps;
-  if (!credentials.passthrough) checkListed(deps, identity, client.address);
+  login: { identity: Identity; account: PoolAccount; keepsOwn: boolean },
+  client: Client,
+): Promise<ProvenLogin> {
+  const { identity, account, keepsOwn } = login;
+  if (!deps.credentials.passthrough) checkListed(deps, identity, client.address);
+  const key = `${account.key}:${identity.collationId}:${identity.schema ?? ''}`;
+  const ask = async () => await askServer(deps, login, client);
+  return keepsOwn ? await ask() : await deps.trust.judge(key, ask);
+}
+
+async function askServer(
+  deps: SessionDeps,
+  { identity, account, keepsOwn }: { identity: Identity; account: PoolAccount; keepsOwn: boolean },
+  client: Client,
+): Promise<ProvenLogin> {
+  const { credentials, holds, pool } = deps;
   // Before the login's own end, which would only say that the client was slow.
   const deadlineMs = client.deadlineAtMs - RETRY_MARGIN_MS;
+  const { schema, collationId } = identity;
+  const attributes = keepsOwn ? identity.attributes : account.identity.attributes;
   let failedIn = -1;
   for (;;) {
     const snapshot = await holds.wait(
@@ -31,16 +64,20 @@ export async function proveLogin(
       deadlineMs,
       client.gone,
     );
-    const judge = judgeOf(snapshot);
-    if (judge === null) continue;
+    const server = judgeOf(snapshot);
+    if (server === null) continue;
     try {
-      const lease = await deps.pool.acquire(judge, identity);
-      if (client.gone.aborted) {
-        lease.release('reuse');
-        throw goneError(client.gone);
-      }
+      const connection = await pool.acquire({
+        server,
+        account,
+        profile: ANY_PROFILE,
+        gone: client.gone,
+        fresh: { schema, collationId, attributes },
+      });
       credentials.learn(identity.user, identity.password);
-      return { lease, leaseRole: judge.role === 'primary' ? 'primary' : 'replica' };
+      const state = stateOf(connection, schema);
+      if (!keepsOwn) pool.release(connection, 'reuse', performance.now());
+      return { server, state, connection: keepsOwn ? connection : null };
     } catch (error) {
       if (error instanceof ServerRefusedError && error.isWrongPassword) {
         credentials.forget(identity.user);
@@ -49,6 +86,23 @@ export async function proveLogin(
       failedIn = snapshot.version;
     }
   }
+}
+
+/** A fresh connection is in the state of its login, whatever is wished for. */
+const ANY_PROFILE = StateProfile.of({
+  schema: null,
+  variables: new Map(),
+  multiStatements: false,
+});
+
+function stateOf(connection: BackendConnection, schema: string | null): LoginState {
+  return {
+    schema,
+    status: connection.initialStatus,
+    sqlMode: connection.sqlMode,
+    variables: connection.profile?.variables ?? new Map(),
+    multiStatements: connection.profile?.multiStatements ?? false,
+  };
 }
 
 function judgeOf(snapshot: {

@@ -146,7 +146,8 @@ export class ProxyServer {
       session.start(rest);
     } catch (error) {
       // The client has its OK already: there is nothing more to be said to it.
-      login.lease.release('discard');
+      login.proof.connection?.destroy();
+      this.deps.pool.leave(login.account);
       this.deps.sessions.remove(client.id);
       this.deps.metrics.clients.closed('internal');
       throw error;

@@ -59,7 +59,7 @@ export class SessionBackends {
     this.options = options;
     this.deps = options.deps;
     this.state = options.state;
-    this.choice = new ReplicaChoice(options.deps, options.state, options.prepared);
+    this.choice = new ReplicaChoice(options.deps, options.state);
     this.insertId = new InsertId(options.state, options.deps.config.pool.connectTimeoutMs);
   }
 
@@ -337,7 +337,11 @@ export class SessionBackends {
   release(connection: BackendConnection, fate: Fate): void {
     this.dropped(connection);
     const nowMs = performance.now();
-    this.deps.pool.release(connection, fate === 'reuse' && connection.tainted ? 'reset' : fate, nowMs);
+    this.deps.pool.release(
+      connection,
+      fate === 'reuse' && connection.tainted ? 'reset' : fate,
+      nowMs,
+    );
   }
 
   private async obtainPrimary(): Promise<BackendConnection> {

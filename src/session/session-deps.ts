@@ -10,6 +10,7 @@ import type { StatementClassifier } from './command-planner.ts';
 import type { Credentials } from './credentials.ts';
 import type { HoldQueue } from './hold-queue.ts';
 import type { LoginLimiter } from './login-limiter.ts';
+import type { LoginTrust } from './login-trust.ts';
 import type { SessionRegistry } from './session-registry.ts';
 
 /** The cluster as sessions see it. */
@@ -32,6 +33,7 @@ export interface SessionDeps {
   readonly sessions: SessionRegistry;
   readonly credentials: Credentials;
   readonly limiter: LoginLimiter;
+  readonly trust: LoginTrust;
   readonly classifier: StatementClassifier;
   /** Null where TLS is off. */
   readonly tls: ClientTls | null;

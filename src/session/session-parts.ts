@@ -1,12 +1,13 @@
 import type { ByteStream } from '../net/byte-stream.ts';
 import type { Identity } from '../pool/identity.ts';
-import type { Lease } from '../pool/pool.ts';
+import type { PoolAccount } from '../pool/account.ts';
 import { ClassifierContext } from './classifier-context.ts';
 import { Command } from './command.ts';
 import { CommandPlanner } from './command-planner.ts';
 import { CommandRunner, type RunnerOwner } from './command-runner.ts';
 import { Exchange } from './exchange.ts';
 import { PreparedStatements } from './prepared-statements.ts';
+import type { ProvenLogin } from './prove-login.ts';
 import { SessionBackends } from './session-backends.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { SessionState } from './session-state.ts';
@@ -19,8 +20,8 @@ export interface LoggedIn {
   readonly identity: Identity;
   /** The client uses TLS. */
   readonly secured: boolean;
-  readonly lease: Lease;
-  readonly leaseRole: 'primary' | 'replica';
+  readonly account: PoolAccount;
+  readonly proof: ProvenLogin;
 }
 
 /** The parts of one session that know nothing of the client's socket but where to write. */
@@ -38,17 +39,13 @@ export function buildParts(
   login: LoggedIn,
   session: { owner: RunnerOwner; gone: AbortSignal },
 ): SessionParts {
-  const { identity, stream, lease } = login;
-  const { connection } = lease;
-  const { caps } = identity;
+  const { identity, account, stream, proof } = login;
+  const { caps, collationId, attributes } = identity;
   const command = new Command();
   const prepared = new PreparedStatements();
-  const state = new SessionState({
-    schema: identity.schema,
-    status: connection.initialStatus,
-    sqlMode: connection.sqlMode,
-  });
-  const context = new ClassifierContext(connection.server, identity.collationId, state);
+  const state = new SessionState(proof.state);
+  const context = new ClassifierContext(proof.server, collationId, state);
+  const own = proof.connection === null ? null : { schema: null, collationId, attributes };
   const { classifier, metrics } = deps;
   const planner = new CommandPlanner({ state, prepared, classifier, context, caps, command });
   const runner = new CommandRunner({
@@ -59,8 +56,10 @@ export function buildParts(
     prepared,
     makeExchange: (owner) => new Exchange(owner, command, { stream, caps }, metrics.traffic),
     makeBackends: (user) =>
-      new SessionBackends({ deps, identity, state, prepared, user, gone: session.gone }),
+      new SessionBackends({ deps, account, own, state, prepared, user, gone: session.gone }),
   });
-  runner.adopt(lease, login.leaseRole);
+  if (proof.connection !== null) {
+    runner.adopt(proof.connection, proof.server.role === 'primary' ? 'primary' : 'replica');
+  }
   return { command, state, prepared, planner, runner };
 }
