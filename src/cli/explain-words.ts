@@ -128,6 +128,7 @@ const EFFECTS: Readonly<Record<keyof typeof EFFECT, string>> = {
   XA: 'is part of an XA transaction: the session stays on its server',
   SQL_CALC_FOUND_ROWS: 'leaves a count for FOUND_ROWS()',
   OPAQUE: 'may change the session in ways that its text does not show',
+  USES_INSERT_ID: 'asks for LAST_INSERT_ID(), or sets it',
 };
 
 /** What a statement leaves behind in its session, for people. */

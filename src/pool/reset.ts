@@ -17,8 +17,10 @@ const RESET_PACKET = new PacketWriter().u8(COM.RESET_CONNECTION).finish(0);
  */
 export async function resetState(connection: BackendConnection, timeoutMs: number): Promise<void> {
   const trackers = encodeQuery(TRACKER_STATEMENTS[connection.flavor], connection.caps);
-  const bytes = Buffer.concat([RESET_PACKET, trackers]);
-  const results = await runSwallowed(connection, bytes, [REPLY.SIMPLE, REPLY.SIMPLE], timeoutMs);
+  // Names that this server does not know leave warnings, which no client should see.
+  const bytes = Buffer.concat([RESET_PACKET, trackers, encodeQuery('DO 0', connection.caps)]);
+  const kinds = [REPLY.SIMPLE, REPLY.SIMPLE, REPLY.SIMPLE];
+  const results = await runSwallowed(connection, bytes, kinds, timeoutMs);
   const failed = results.find(({ error }) => error !== null)?.error;
   if (failed) {
     connection.destroy();

@@ -35,6 +35,8 @@ export interface OnServer {
   types: Buffer | null;
   /** A cursor or long data of it is open: it must not be closed. */
   held: boolean;
+  /** It was run with a cursor: MySQL 9.7 then answers wrongly when it is run without one. */
+  ranCursor: boolean;
   usedAt: number;
 }
 
@@ -78,7 +80,13 @@ export class StatementCache {
     const before = this.byShape.get(shape);
     if (before === undefined) this.budget.open += 1;
     this.budget.clock += 1;
-    this.byShape.set(shape, { id, types: null, held: false, usedAt: this.budget.clock });
+    this.byShape.set(shape, {
+      id,
+      types: null,
+      held: false,
+      ranCursor: false,
+      usedAt: this.budget.clock,
+    });
     return before?.id ?? 0;
   }
 

@@ -1,5 +1,6 @@
 import { toClientError } from '../lib/error-policy.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import type { Flavor } from '../topology/snapshot.ts';
 import type { EndReason } from '../telemetry/labels.ts';
 import { COM } from '../wire/command.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
@@ -27,15 +28,33 @@ const REFUSERS: Readonly<Record<number, string>> = {
 };
 
 /** ER_UNKNOWN_STMT_HANDLER in the server's words. */
-export function unknownStatement({ bytes, com }: Command): ErrPacket {
-  const id = bytes.length >= STATEMENT_ID_AT + 4 ? bytes.readUInt32LE(STATEMENT_ID_AT) : 0;
-  const refuser = REFUSERS[com] ?? 'mysqld_stmt_execute';
+export function unknownStatement({ bytes, com }: Command, flavor: Flavor): ErrPacket {
+  const id = statementId(bytes);
+  const refuser =
+    flavor === 'mysql' ? 'mysql_stmt_precheck' : (REFUSERS[com] ?? 'mysqld_stmt_execute');
   return {
     code: 1243,
     sqlState: 'HY000',
     message: `Unknown prepared statement handler (${id}) given to ${refuser}`,
   };
 }
+
+/** ER_STMT_HAS_NO_OPEN_CURSOR in the server's words. */
+export const noCursor = ({ bytes }: Command): ErrPacket => ({
+  code: 1421,
+  sqlState: 'HY000',
+  message: `The statement (${statementId(bytes)}) has no open cursor.`,
+});
+
+const statementId = (bytes: Buffer): number =>
+  bytes.length >= STATEMENT_ID_AT + 4 ? bytes.readUInt32LE(STATEMENT_ID_AT) : 0;
+
+/** ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION in the server's words. */
+export const READ_ONLY_TRANSACTION: ErrPacket = {
+  code: 1792,
+  sqlState: '25006',
+  message: 'Cannot execute statement in a READ ONLY transaction.',
+};
 
 /** Endings that somebody should look into; the others are the ordinary course of things. */
 const ENDINGS_TO_WARN: ReadonlySet<EndReason> = new Set([

@@ -6,6 +6,7 @@ import type { ByteStream } from '../net/byte-stream.ts';
 import type { PoolAccount } from '../pool/account.ts';
 import type { Identity } from '../pool/identity.ts';
 import type { EndReason } from '../telemetry/labels.ts';
+import type { Flavor } from '../topology/snapshot.ts';
 import { COM } from '../wire/command.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
 import { encodeErr, type ErrPacket } from '../wire/packets/err.ts';
@@ -15,6 +16,7 @@ import {
   errorPacket,
   UNANSWERED,
   UNKNOWN_COMMAND,
+  noCursor,
   unknownStatement,
 } from './client-errors.ts';
 import { ClientInput, type CommandHandler } from './client-input.ts';
@@ -57,6 +59,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   private readonly deps: SessionDeps;
   private readonly logger: Logger;
   readonly clientAddr: string;
+  private readonly flavor: Flavor;
   private readonly planner: CommandPlanner;
   private readonly onChangeUser: OnChangeUser;
   private readonly gone = new AbortController();
@@ -79,6 +82,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.identity = login.identity;
     this.user = login.identity.user;
     this.account = login.account;
+    this.flavor = login.proof.server.flavor ?? 'mysql';
     this.secured = login.secured;
     this.logger = deps.logger.child({ connId: client.id, clientAddr: client.address });
     this.input = new ClientInput(login.stream, this, deps.config.listen.gatherMaxBytes);
@@ -158,8 +162,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         this.answerBy(killConnection(this.deps, this, this.planner));
         return;
       case PLAN.CONNECTION_ID:
-        this.stream.write(connectionIdResult(this));
-        this.commandDone();
+        this.answer(connectionIdResult(this));
         return;
       case PLAN.CHANGE_USER:
         this.phase = 'login';
@@ -176,8 +179,10 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         this.sendError(UNKNOWN_COMMAND);
         return;
       case PLAN.UNKNOWN_STATEMENT:
-      case PLAN.STATEMENT_LOST:
-        this.sendError(unknownStatement(this.command));
+        this.sendError(unknownStatement(this.command, this.flavor));
+        return;
+      case PLAN.NO_CURSOR:
+        this.sendError(noCursor(this.command));
         return;
     }
   }
@@ -223,8 +228,15 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.command.end();
     this.doneOnDrain = false;
     this.phase = 'idle';
-    if (this.draining && !this.state.inTransaction) this.end('shutdown', null);
+    if (this.runner.released) this.end('quit', null);
+    else if (this.draining && !this.state.inTransaction) this.end('shutdown', null);
     else this.input.ready();
+  }
+
+  answer(reply: Buffer): void {
+    if (this.phase === 'closed') return;
+    this.stream.write(reply);
+    this.commandDone();
   }
 
   commandFailed(error: unknown): void {
@@ -315,6 +327,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.phase = 'closed';
     this.gone.abort();
     this.runner.releaseAll();
+    this.state.pins.clearAll();
     this.deps.pool.leave(this.account);
     this.deps.sessions.remove(this.id);
     const rest = this.input.takeRest();
@@ -333,6 +346,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     }
     this.runner.exchange.abandon();
     this.runner.releaseAll();
+    this.state.pins.clearAll();
     this.deps.pool.leave(this.account);
     this.stream.end();
     this.deps.sessions.remove(this.id);

@@ -28,8 +28,8 @@ export const PLAN = {
   UNKNOWN_COMMAND: 8,
   /** The statement id is not one of this session's. */
   UNKNOWN_STATEMENT: 9,
-  /** A statement that is bound to a server which is gone. */
-  STATEMENT_LOST: 10,
+  /** FETCH without a cursor, or from one whose server is gone. */
+  NO_CURSOR: 10,
 } as const;
 export type Plan = (typeof PLAN)[keyof typeof PLAN];
 
@@ -90,7 +90,7 @@ export class CommandPlanner {
     return this.state.serializable;
   }
   get pinned(): boolean {
-    return this.state.pins !== 0;
+    return this.state.pins.any;
   }
 
   /** Fills in `command` from its packet. */
@@ -145,6 +145,7 @@ export class CommandPlanner {
     const { bytes } = command;
     const textAt = queryTextOffset(bytes, HEADER_BYTES, bytes.length, this.caps);
     const found = this.classifier.classify(bytes, textAt, bytes.length, this.context);
+    command.textAt = textAt;
     command.reply = REPLY.RESULT;
     command.cls = found.cls;
     command.cause = found.reason;
@@ -187,7 +188,7 @@ export class CommandPlanner {
     command.cause = cause;
     command.effects = command.com === COM.STMT_EXECUTE ? effects : 0;
     this.setRoute(command);
-    if (command.com === COM.STMT_FETCH && statement.cursorOn === null) return PLAN.STATEMENT_LOST;
+    if (command.com === COM.STMT_FETCH && statement.cursorOn === null) return PLAN.NO_CURSOR;
     return PLAN.SEND;
   }
 

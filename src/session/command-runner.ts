@@ -1,14 +1,18 @@
 import { LagwiseError } from '../lib/errors.ts';
 import { type BackendConnection, type HoldReason, LEFT } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
-import { EFFECT, type ReasonCode } from '../sql/classification.ts';
+import { type ClassifyContext, EFFECT, type ReasonCode } from '../sql/classification.ts';
+import { stateNames } from '../sql/state-names.ts';
 import { COM } from '../wire/command.ts';
-import { decodeErr } from '../wire/packets/err.ts';
+import { decodeErr, type ErrPacket } from '../wire/packets/err.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
+import { STATUS } from '../wire/status.ts';
+import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
 import type { Exchange, ExchangeOwner } from './exchange.ts';
-import { goneDiagnostics } from './client-errors.ts';
+import { answerAfterwards } from './afterwards.ts';
+import { goneDiagnostics, READ_ONLY_TRANSACTION } from './client-errors.ts';
 import { lossError } from './loss.ts';
 import { packetFor } from './execute-packet.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
@@ -18,12 +22,15 @@ import type { SessionBackends } from './session-backends.ts';
 import { SessionBinding } from './session-binding.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { StatementPreparer } from './statement-preparer.ts';
-import { PINNING_EFFECTS, type SessionState } from './session-state.ts';
+import type { SessionState } from './session-state.ts';
+import { NAMING_EFFECTS, PINNING_EFFECTS } from './pins.ts';
 
 /** What a {@link CommandRunner} asks of its session. */
 export interface RunnerOwner {
   /** The command is answered: the next one may come. */
   commandDone(): void;
+  /** The proxy itself has the answer. */
+  answer(reply: Buffer): void;
   /** The command failed before the client had a byte of an answer. */
   commandFailed(error: unknown): void;
   /** The session cannot go on: its answer is cut, or its state is lost. */
@@ -35,11 +42,28 @@ export interface RunnerOwner {
   serverDrained(): void;
 }
 
+const EMPTY = Buffer.alloc(0);
 /** Of COM_SET_OPTION: where the option stands, and the one that turns several statements on. */
 const OPTION_AT = 5;
 const MULTI_STATEMENTS_ON = 0;
 /** Behind these a password that was right may be wrong. */
 const CHANGES_ACCOUNTS: ReadonlySet<ReasonCode> = new Set(['acl', 'set-password']);
+const ENDS_TRANSACTION: ReadonlySet<ReasonCode> = new Set(['commit', 'rollback']);
+/** Statements that may give back what pins the session. */
+const NAMES_THINGS: ReadonlySet<ReasonCode> = new Set([
+  'ddl',
+  'temporary-table',
+  'handler',
+  'lock-function',
+  'deallocate',
+  'prepare',
+  'xa',
+]);
+/** SET TRANSACTION: for the next transaction only, where the server does not report a default. */
+const ONE_TRANSACTION =
+  EFFECT.SETS_ISOLATION |
+  EFFECT.SETS_NEXT_TRANSACTION_READ_ONLY |
+  EFFECT.SETS_NEXT_TRANSACTION_READ_WRITE;
 /** Their statements may have committed what was open before them. */
 const COMMITTING = EFFECT.ENDS_TRANSACTION | EFFECT.IMPLICIT_COMMIT | EFFECT.OPAQUE;
 
@@ -58,14 +82,22 @@ export class CommandRunner implements ExchangeOwner {
   private readonly command: Command;
   private readonly state: SessionState;
   private readonly prepared: PreparedStatements;
+  private readonly context: ClassifyContext;
+  private readonly caps: number;
   private readonly preparer: StatementPreparer;
   private collationUnknown = false;
+  /** The reply reported that defaults of transactions were set. */
+  private transactionDefaults = false;
   /** When the command's reply ended (monotonic ms). */
   private endedAtMs = 0;
   /** A server closed this connection for idleness just as the command was sent. */
   private expired: BackendConnection | null = null;
   /** A write that the primary refused as read-only: it waits for what the next probe says. */
   private refusal: ServerRefusedError | null = null;
+  /** What the client is told in place of a server's error. */
+  private replacement: ErrPacket | null = null;
+  /** COMMIT RELEASE or its like has succeeded: the client is to be let go. */
+  released = false;
 
   constructor(options: {
     owner: RunnerOwner;
@@ -73,6 +105,8 @@ export class CommandRunner implements ExchangeOwner {
     command: Command;
     state: SessionState;
     prepared: PreparedStatements;
+    context: ClassifyContext;
+    caps: number;
     makeExchange: (owner: ExchangeOwner) => Exchange;
     makeBackends: (user: Exchange) => SessionBackends;
   }) {
@@ -84,6 +118,8 @@ export class CommandRunner implements ExchangeOwner {
     this.exchange = options.makeExchange(this);
     this.backends = options.makeBackends(this.exchange);
     this.prepared = options.prepared;
+    this.context = options.context;
+    this.caps = options.caps;
     this.preparer = new StatementPreparer(
       options.command,
       options.prepared,
@@ -99,9 +135,11 @@ export class CommandRunner implements ExchangeOwner {
 
   /** Runs the planned command. Without a promise where a connection is ready. */
   run(): void {
+    const { command } = this;
     const bound = this.boundConnection();
-    const connection = bound ?? this.backends.ready(this.command);
-    if (connection === null) this.runLater(bound);
+    const connection = bound ?? (command.asksAfterwards ? null : this.backends.ready(command));
+    if (command.asksAfterwards) this.answerLater();
+    else if (connection === null) this.runLater(bound);
     else if (this.isReady(connection)) this.send(connection);
     else if (this.isPipelinable(connection)) this.sendRestored(connection);
     else this.runLater(bound);
@@ -165,17 +203,31 @@ export class CommandRunner implements ExchangeOwner {
     const { backends, command } = this;
     const again = backends.again();
     if (again !== null) return again;
-    const lost =
+    command.target = 'primary';
+    command.asksAfterwards =
       command.cause === 'diagnostics'
         ? (backends.leftovers & LEFT.DIAGNOSTICS) !== 0
         : backends.lastConnection !== null;
-    if (lost) {
+    this.leaveLeaderless();
+    return null;
+  }
+
+  /**
+   * Answers from what was saved when the connection went to another client.
+   * @throws ServerRefusedError when that does not tell it
+   */
+  private async answerAfterwards(): Promise<void> {
+    const { backends, command, state } = this;
+    await backends.saving;
+    const { bytes, textAt, com } = command;
+    const text = com === COM.QUERY ? bytes.subarray(textAt) : EMPTY;
+    const options = { caps: this.caps, status: state.status };
+    const answer = answerAfterwards(text, backends.remembered, options);
+    if (answer === null) {
       backends.askedInVain();
       throw goneDiagnostics();
     }
-    command.target = 'primary';
-    this.leaveLeaderless();
-    return null;
+    this.owner.answer(answer);
   }
 
   /** Another session's statement left warnings on it. */
@@ -192,6 +244,10 @@ export class CommandRunner implements ExchangeOwner {
       this.pendingError = null;
       this.fail(pendingError ?? error);
     });
+  }
+
+  private answerLater(): void {
+    this.answerAfterwards().catch((error: unknown) => this.fail(error));
   }
 
   private async prepareAndSend(bound: BackendConnection | null): Promise<void> {
@@ -224,6 +280,7 @@ export class CommandRunner implements ExchangeOwner {
       return false;
     }
     if (command.asksInsertId && backends.insertId.isNeededOn(connection)) {
+      await backends.saving;
       await this.tell(connection, await backends.insertId.restoration());
       backends.insertId.noteSet(connection);
     }
@@ -276,14 +333,15 @@ export class CommandRunner implements ExchangeOwner {
 
   onSessionState(connection: BackendConnection, sessionState: Buffer): void {
     const before = this.state.profile;
-    const { opaqueChange, collationUnknown } = this.state.noteReported(sessionState);
-    this.collationUnknown ||= collationUnknown;
+    const reported = this.state.noteReported(sessionState);
+    this.collationUnknown ||= reported.collationUnknown;
+    this.transactionDefaults ||= reported.transactionDefaults;
     // What the session has learned the connection has; where they differed before, nobody knows.
     if (connection.profile === before) connection.profile = this.state.profile;
     else if (this.state.profile !== before) connection.profile = null;
     const { com, effects } = this.command;
     const explained = (effects & PINNING_EFFECTS) !== 0 || com === COM.STMT_PREPARE;
-    if (opaqueChange && !explained) this.state.pinOpaque();
+    if (reported.opaqueChange && !explained) this.state.pins.set('opaque');
   }
 
   onErrorReply(connection: BackendConnection, error: Buffer): boolean {
@@ -293,6 +351,11 @@ export class CommandRunner implements ExchangeOwner {
     if (verdict === 'pass') return false;
     if (verdict === 'not-run' || verdict === 'not-prepared' || verdict === 'too-many-statements') {
       this.repair(connection, verdict);
+      return true;
+    }
+    if (verdict === 'read-only-transaction') {
+      // The primary would have said it so: that this is a replica is not the client's matter.
+      this.replacement = READ_ONLY_TRANSACTION;
       return true;
     }
     if (verdict === 'demoted') {
@@ -350,6 +413,10 @@ export class CommandRunner implements ExchangeOwner {
   }
 
   onReplyEnd(connection: BackendConnection, dropped: boolean): void {
+    if (this.replacement !== null) {
+      this.replaceError(connection, this.replacement);
+      return;
+    }
     if (dropped) {
       if (this.expired !== null) this.backends.release(this.expired, 'discard');
       this.expired = null;
@@ -360,6 +427,13 @@ export class CommandRunner implements ExchangeOwner {
     this.leaveStalePrimary();
     if (this.collationUnknown && !connection.isClosed) this.askCollation(connection);
     else this.done();
+  }
+
+  /** The server's error was kept from the client, who gets another one in its place. */
+  private replaceError(connection: BackendConnection, error: ErrPacket): void {
+    this.replacement = null;
+    this.conclude(connection);
+    this.fail(new ServerRefusedError(connection.server.id, error));
   }
 
   /** The command is answered: gives back what the next one does not need. */
@@ -420,10 +494,9 @@ export class CommandRunner implements ExchangeOwner {
     const { facts } = exchange.tracker;
     const nowMs = performance.now();
     const succeeded = facts.errno === 0;
-    if (command.effects !== 0) state.noteEffects(command.effects, succeeded);
-    // SET ROLE and its kin: no tracker tells of them.
-    if (command.cls === 'session' && (command.effects & EFFECT.OPAQUE) !== 0) state.pinOpaque();
+    if (command.effects !== 0 || state.pins.any) this.notePins(connection, succeeded);
     binding.noteReply(connection, facts.status);
+    if (succeeded && ENDS_TRANSACTION.has(command.cause)) this.released = command.asksRelease;
     if (succeeded && CHANGES_ACCOUNTS.has(command.cause)) this.deps.trust.clear();
     if (command.com === COM.SET_OPTION && succeeded) this.concludeSetOption(connection);
     if (command.statement !== null) {
@@ -434,11 +507,48 @@ export class CommandRunner implements ExchangeOwner {
     if (facts.hasInsertId || (command.asksInsertId && succeeded)) {
       this.backends.insertId.noteSet(connection);
     }
-    this.backends.noteEnd(connection, this.leftBy(connection));
+    const rowCount = !succeeded || command.cls === 'read' ? -1 : facts.affectedRows;
+    this.backends.noteEnd(connection, this.leftBy(connection), rowCount);
     this.endedAtMs = nowMs;
     const { durations } = this.deps.metrics.statements;
     const took = onReplica ? durations.replica : durations.primary;
     took.observeUs((nowMs - command.startedAtMs) * 1000);
+  }
+
+  /** What the command means for the state that ties the session to its connection. */
+  private notePins(connection: BackendConnection, succeeded: boolean): void {
+    const { command, state } = this;
+    const { pins } = state;
+    const { cls, cause, effects } = command;
+    pins.noteEffects(effects, succeeded);
+    // SET ROLE and its kin: no tracker tells of them.
+    if (cls === 'session' && (effects & EFFECT.OPAQUE) !== 0) {
+      pins.set(cause === 'set-role' ? 'role' : 'opaque');
+    }
+    if (succeeded && ((effects & NAMING_EFFECTS) !== 0 || (pins.any && NAMES_THINGS.has(cause)))) {
+      this.noteNames();
+    }
+    if (succeeded && (effects & ONE_TRANSACTION) !== 0 && !this.transactionDefaults) {
+      pins.set('next-transaction');
+      // If a statement in between does not use it up, nobody else may meet it.
+      connection.tainted = true;
+    } else if (cls !== 'session' && pins.has('next-transaction')) {
+      const { status } = this.exchange.tracker.facts;
+      if (status !== -1 && (status & STATUS.IN_TRANS) === 0) pins.clear('next-transaction');
+    }
+    this.transactionDefaults = false;
+  }
+
+  private noteNames(): void {
+    const { command, state } = this;
+    const prepared = command.statement?.shape.packet ?? null;
+    const text = prepared ?? command.bytes;
+    const textAt = prepared === null ? command.textAt : HEADER_BYTES + 1;
+    const names = stateNames(text, textAt, text.length, this.context);
+    const { pins } = state;
+    if (names.kind !== 'none') pins.noteNames(names, state.schema);
+    // Renamed perhaps: what it is called now is not known.
+    else if (command.cause === 'ddl' && pins.has('temporary-table')) pins.set('temporary-table');
   }
 
   /** What the command left there to be asked for. */

@@ -9,6 +9,10 @@ import type { PreparedStatement } from './prepared-statements.ts';
 
 const EMPTY = Buffer.alloc(0);
 const MAX_ATTEMPTS = 2;
+/** No COMMIT is longer, unless for comments. */
+const MAX_COMMIT_BYTES = 200;
+const RELEASE = /\brelease\b/i;
+const NO_RELEASE = /\bno\s+release\b|\bto\b|savepoint/i;
 
 /**
  * The command that a session works on. One object a session, filled anew for each command, so that
@@ -21,6 +25,8 @@ export class Command {
   bytes: Buffer = EMPTY;
   /** It is too long to be held: its bytes pass through, and it cannot be sent again. */
   isLong = false;
+  /** Where the text of a COM_QUERY begins. */
+  textAt = 0;
   reply: ReplyKind = REPLY.SIMPLE;
   cls: StatementClass = 'unknown';
   /** Why the statement has its class. */
@@ -44,6 +50,8 @@ export class Command {
   tried: Set<ServerId> | null = null;
   /** Sequence id of an answer that the proxy makes itself. */
   replySeq = 1;
+  /** It asks for what the statement before left on a connection that others have now. */
+  asksAfterwards = false;
 
   begin(com: number, bytes: Buffer, startedAtMs: number): void {
     this.com = com;
@@ -63,6 +71,7 @@ export class Command {
     this.failure = null;
     this.tried = null;
     this.replySeq = 1;
+    this.asksAfterwards = false;
   }
 
   /**
@@ -103,9 +112,16 @@ export class Command {
     return this.com === COM.STMT_FETCH || this.com === COM.STMT_RESET;
   }
 
+  /** COMMIT RELEASE, ROLLBACK RELEASE: the server closes the connection behind its answer. */
+  get asksRelease(): boolean {
+    if (this.com !== COM.QUERY || this.bytes.length > MAX_COMMIT_BYTES) return false;
+    const text = this.bytes.toString('latin1', this.textAt);
+    return RELEASE.test(text) && !NO_RELEASE.test(text);
+  }
+
   /** Whether it may ask for LAST_INSERT_ID(). */
   get asksInsertId(): boolean {
-    return this.cause === 'last-insert-id' || (this.effects & EFFECT.OPAQUE) !== 0;
+    return (this.effects & (EFFECT.USES_INSERT_ID | EFFECT.OPAQUE)) !== 0;
   }
 
   excludeServer(id: ServerId): void {

@@ -18,6 +18,7 @@ export function packetFor(command: Command, connection: BackendConnection): Buff
   if (known === undefined) throw new LagwiseError('internal', 'A statement is not prepared');
   bytes.writeUInt32LE(known.id, ID_AT);
   if (com !== COM.STMT_EXECUTE) return bytes;
+  if (opensCursor(bytes)) known.ranCursor = true;
   if (!command.isLong) return fitExecute(bytes, statement, known, connection.caps);
   try {
     return fitExecute(bytes, statement, known, connection.caps);
@@ -33,6 +34,13 @@ export function packetFor(command: Command, connection: BackendConnection): Buff
 const ID_AT = HEADER_BYTES + 1;
 const FLAGS_AT = ID_AT + 4;
 const AFTER_ITERATIONS_AT = FLAGS_AT + 5;
+/** READ_ONLY, FOR_UPDATE, SCROLLABLE. */
+const CURSOR_FLAGS = 0x07;
+
+/** Whether a COM_STMT_EXECUTE asks for a cursor. */
+export const opensCursor = (bytes: Buffer): boolean =>
+  ((bytes[FLAGS_AT] ?? 0) & CURSOR_FLAGS) !== 0;
+
 /** PARAMETER_COUNT_AVAILABLE: the count stands in the packet though there may be no parameters. */
 const FLAG_COUNT_AVAILABLE = 0x08;
 

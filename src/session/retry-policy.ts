@@ -7,6 +7,8 @@ import { TOO_MANY_STATEMENTS } from './statement-preparer.ts';
 const OPTION_PREVENTS = 1290;
 /** Errors by which a replica says that it takes no writes (1290, 1792, 1836, 3100). */
 const REPLICA_READ_ONLY: ReadonlySet<number> = new Set([OPTION_PREVENTS, 1792, 1836, 3100]);
+/** ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION. */
+const READ_ONLY_TRANSACTION = 1792;
 /** ER_READ_ONLY_MODE. On a primary 1792 is about the session's own transaction. */
 const PRIMARY_READ_ONLY: ReadonlySet<number> = new Set([OPTION_PREVENTS, 1836]);
 /** Errors of a replica that may only be behind: unknown schema, column, table, routine. */
@@ -22,6 +24,8 @@ export type ErrorVerdict =
   | 'missing-object'
   /** The primary was demoted before the proxy saw it; the write has not run. */
   | 'demoted'
+  /** It refused a write in a transaction that the client itself began as read-only. */
+  | 'read-only-transaction'
   /** The server closed the connection for idleness and has not read the command. */
   | 'not-run'
   /** The statement is not prepared there any more. */
@@ -56,6 +60,9 @@ export function verdictOnError(command: Command, error: Buffer, onReplica: boole
   const isOther = code === OPTION_PREVENTS && !message.includes('read-only');
   if (isOther) return 'pass';
   if (!onReplica) return PRIMARY_READ_ONLY.has(code) && command.isRefusable ? 'demoted' : 'pass';
+  if (command.reason === 'read-only-transaction' && REPLICA_READ_ONLY.has(code)) {
+    return code === READ_ONLY_TRANSACTION ? 'pass' : 'read-only-transaction';
+  }
   if (!command.isRepeatable) return 'pass';
   if (REPLICA_READ_ONLY.has(code)) return 'read-only';
   return BEHIND_ERRORS.has(code) ? 'missing-object' : 'pass';

@@ -5,6 +5,7 @@ import {
   type BackendConnection,
   type BackendUser,
   type HoldReason,
+  LEFT,
 } from '../pool/backend-connection.ts';
 import type { Fate } from '../pool/pool.ts';
 import type { FreshLogin } from '../pool/pool-waiter.ts';
@@ -14,6 +15,7 @@ import { runSwallowed, type Swallowed } from '../pool/swallow.ts';
 import type { StateProfile } from '../pool/state-profile.ts';
 import type { ServerView, Snapshot } from '../topology/snapshot.ts';
 import { REPLY, type ReplyKind } from '../wire/reply-kinds.ts';
+import { type Remembered, saveWarnings } from './afterwards.ts';
 import type { Command } from './command.ts';
 import { InsertId } from './insert-id.ts';
 import { isUnreachable } from './loss.ts';
@@ -54,6 +56,8 @@ export class SessionBackends {
   private last: BackendConnection | null = null;
   private lastLease = 0;
   private lastLeft = 0;
+  private lastRowCount = -1;
+  private savedWarnings: Buffer | null = null;
 
   constructor(options: BackendsOptions) {
     this.options = options;
@@ -242,11 +246,18 @@ export class SessionBackends {
   }
 
   /** A statement has ended there: what it left may be asked for next. */
-  noteEnd(connection: BackendConnection, left: number): void {
+  noteEnd(connection: BackendConnection, left: number, rowCount: number): void {
     this.last = connection;
     this.lastLease = connection.leases;
     this.lastLeft = left;
+    this.lastRowCount = rowCount;
+    this.savedWarnings = null;
     connection.leftovers = left;
+  }
+
+  /** What the last statement left, as far as it was saved. */
+  get remembered(): Remembered {
+    return { warnings: this.savedWarnings, rowCount: this.lastRowCount };
   }
 
   /**
@@ -285,7 +296,23 @@ export class SessionBackends {
 
   /** Others need a connection that was kept for this session. */
   giveUp(connection: BackendConnection): Promise<void> | null {
-    return this.insertId.isOn(connection) ? this.insertId.save(connection) : null;
+    const warns = connection === this.last && (this.lastLeft & LEFT.DIAGNOSTICS) !== 0;
+    if (!warns && !this.insertId.isOn(connection)) return null;
+    this.saving = this.save(connection, warns);
+    return this.saving;
+  }
+
+  private async save(connection: BackendConnection, warns: boolean): Promise<void> {
+    try {
+      // First, since each other statement replaces them.
+      if (warns) {
+        const saved = await saveWarnings(connection, this.deps.config.pool.connectTimeoutMs);
+        if (connection === this.last) this.savedWarnings = saved;
+      }
+      if (this.insertId.isOn(connection)) await this.insertId.save(connection);
+    } finally {
+      this.saving = null;
+    }
   }
 
   /** It has state that no command takes back one by one: the server forgets all of it. */
@@ -295,6 +322,9 @@ export class SessionBackends {
     if (saved === null) reset();
     else saved.then(reset, () => connection.destroy());
   }
+
+  /** Settles when what others made this session save is saved; null when nothing is. */
+  saving: Promise<void> | null = null;
 
   /** What is asked for is gone with the connection: from now on they are kept longer. */
   askedInVain(): void {

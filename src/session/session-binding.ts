@@ -25,7 +25,7 @@ export class SessionBinding {
       this.state.noteStatus(status);
       this.transactionOn = this.state.inTransaction ? connection : null;
     }
-    if (this.state.pins === 0) this.pinnedTo = null;
+    if (!this.state.pins.any) this.pinnedTo = null;
     else this.pinnedTo ??= connection;
   }
 
@@ -44,7 +44,7 @@ export class SessionBinding {
 
   /** Whether state of the session is lost with this connection. */
   isPinnedTo(connection: BackendConnection): boolean {
-    return this.state.pins !== 0 && this.pinnedTo === connection;
+    return this.state.pins.any && this.pinnedTo === connection;
   }
 
   /** The connection is gone, and a transaction on it rolled back. */

@@ -77,7 +77,7 @@ export function describeSession(
     primary: runner.backends.primaryConnection?.server.id ?? null,
     replica: runner.backends.replicaConnection?.server.id ?? null,
     inTransaction: state.inTransaction,
-    pins: state.pins,
+    pins: state.pins.reasons,
     idleMs: now.idleMs,
   };
 }

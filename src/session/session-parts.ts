@@ -43,7 +43,7 @@ export function buildParts(
   const { caps, collationId, attributes } = identity;
   const command = new Command();
   const prepared = new PreparedStatements();
-  const state = new SessionState(proof.state);
+  const state = new SessionState(proof.state, deps.metrics.statements);
   const context = new ClassifierContext(proof.server, collationId, state);
   const own = proof.connection === null ? null : { schema: null, collationId, attributes };
   const { classifier, metrics } = deps;
@@ -54,6 +54,8 @@ export function buildParts(
     command,
     state,
     prepared,
+    context,
+    caps,
     makeExchange: (owner) => new Exchange(owner, command, { stream, caps }, metrics.traffic),
     makeBackends: (user) =>
       new SessionBackends({ deps, account, own, state, prepared, user, gone: session.gone }),

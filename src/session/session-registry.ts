@@ -1,5 +1,5 @@
 import { type ConnId, connId } from '../lib/ids.ts';
-import type { EndReason } from '../telemetry/labels.ts';
+import type { EndReason, PinReason } from '../telemetry/labels.ts';
 
 /** Where a session is: the words of the session list. */
 export type SessionPhase = 'idle' | 'running' | 'replication' | 'login' | 'closed';
@@ -14,7 +14,8 @@ export interface SessionInfo {
   readonly primary: string | null;
   readonly replica: string | null;
   readonly inTransaction: boolean;
-  readonly pins: number;
+  /** Why the session is tied to its server, empty where it is not. */
+  readonly pins: readonly PinReason[];
   readonly idleMs: number;
 }
 

@@ -1,48 +1,7 @@
 import { StateProfile } from '../pool/state-profile.ts';
-import { EFFECT } from '../sql/classification.ts';
 import { STATUS } from '../wire/status.ts';
 import { decodeSessionState } from '../wire/packets/session-state.ts';
-
-/**
- * State that lives on one server and cannot be carried to another: while there is any, all
- * statements of the session stay on the server that has it.
- */
-const PIN = {
-  USER_VARIABLE: 1 << 0,
-  TEMPORARY_TABLE: 1 << 1,
-  LOCKED_TABLES: 1 << 2,
-  USER_LOCK: 1 << 3,
-  PREPARED_BY_TEXT: 1 << 4,
-  HANDLER: 1 << 5,
-  XA: 1 << 6,
-  ROLE: 1 << 8,
-  /** The server says that something changed which the text does not show. */
-  OPAQUE: 1 << 9,
-} as const;
-
-/** Effects that pin, whether the statement succeeds or not: a failed one may have done half. */
-const PINNING: readonly (readonly [effect: number, pin: number])[] = [
-  [EFFECT.SETS_USER_VARIABLE, PIN.USER_VARIABLE],
-  [EFFECT.CREATES_TEMPORARY_TABLE, PIN.TEMPORARY_TABLE],
-  [EFFECT.LOCKS_TABLES, PIN.LOCKED_TABLES],
-  [EFFECT.TAKES_USER_LOCK, PIN.USER_LOCK],
-  [EFFECT.PREPARES_STATEMENT, PIN.PREPARED_BY_TEXT],
-  [EFFECT.OPENS_HANDLER, PIN.HANDLER],
-  [EFFECT.XA, PIN.XA],
-];
-
-/**
- * Effects that end a pin once the statement succeeded. Others (a temporary table dropped, one of
- * several prepared statements deallocated) leave it unknown whether something is left: they do not.
- */
-const UNPINNING: readonly (readonly [effect: number, pin: number])[] = [
-  [EFFECT.UNLOCKS_TABLES, PIN.LOCKED_TABLES],
-  [EFFECT.RELEASES_ALL_USER_LOCKS, PIN.USER_LOCK],
-];
-
-/** Effects that leave state on the server that ran the statement. */
-export const PINNING_EFFECTS = PINNING.reduce((all, [effect]) => all | effect, 0);
-const ALL_UNPINNING = UNPINNING.reduce((all, [effect]) => all | effect, 0);
+import { type PinCounter, Pins } from './pins.ts';
 
 /** What an OK packet said of the session. */
 export interface ReportedState {
@@ -50,6 +9,8 @@ export interface ReportedState {
   readonly collationUnknown: boolean;
   /** Something changed that no tracker names; pins if the text does not explain it. */
   readonly opaqueChange: boolean;
+  /** The session's isolation level or read-only default was set, not that of one transaction. */
+  readonly transactionDefaults: boolean;
 }
 
 /** A session's state as the server gave it at login. */
@@ -72,8 +33,7 @@ export interface LoginState {
  */
 export class SessionState {
   schema: string | null;
-  /** Bits of `PIN`. */
-  pins = 0;
+  readonly pins: Pins;
   inTransaction = false;
   readOnlyTransaction = false;
   autocommit = true;
@@ -91,7 +51,8 @@ export class SessionState {
   variables: ReadonlyMap<string, string>;
   private carried: StateProfile | null = null;
 
-  constructor(login: LoginState) {
+  constructor(login: LoginState, pinCounter: PinCounter) {
+    this.pins = new Pins(pinCounter);
     this.schema = login.schema;
     this.login = login;
     this.variables = login.variables;
@@ -130,26 +91,18 @@ export class SessionState {
     this.noBackslashEscapes = (status & STATUS.NO_BACKSLASH_ESCAPES) !== 0;
   }
 
-  /** Takes what a statement's text lets expect. */
-  noteEffects(effects: number, succeeded: boolean): void {
-    if ((effects & PINNING_EFFECTS) !== 0) {
-      for (const [effect, pin] of PINNING) if ((effects & effect) !== 0) this.pins |= pin;
-    }
-    if (succeeded && (effects & ALL_UNPINNING) !== 0) {
-      for (const [effect, pin] of UNPINNING) if ((effects & effect) !== 0) this.pins &= ~pin;
-    }
-  }
-
   /** Takes the session state of an OK packet. */
   noteReported(sessionState: Buffer): ReportedState {
     let opaqueChange = false;
     let explained = false;
     let collationUnknown = false;
+    let transactionDefaults = false;
     for (const entry of decodeSessionState(sessionState)) {
       switch (entry.t) {
         case 'system-variable':
           explained = true;
           this.setVariable(entry.name, entry.value);
+          transactionDefaults ||= TRANSACTION_DEFAULTS.has(entry.name);
           collationUnknown ||= entry.name === 'character_set_connection';
           // Reported behind the charset where both were set.
           if (entry.name === 'collation_connection') collationUnknown = false;
@@ -168,12 +121,7 @@ export class SessionState {
           break;
       }
     }
-    return { opaqueChange: opaqueChange && !explained, collationUnknown };
-  }
-
-  /** The server reported a change that neither text nor trackers explain. */
-  pinOpaque(): void {
-    this.pins |= PIN.OPAQUE;
+    return { opaqueChange: opaqueChange && !explained, collationUnknown, transactionDefaults };
   }
 
   /** COM_SET_OPTION succeeded. */
@@ -191,7 +139,7 @@ export class SessionState {
   /** After COM_RESET_CONNECTION: all but identity and schema is as after login. */
   reset(): void {
     this.variables = new Map();
-    this.pins = 0;
+    this.pins.clearAll();
     this.savedInsertId = null;
     this.carried = null;
     this.ansiQuotes = hasAnsiQuotes(this.login.sqlMode);
@@ -202,7 +150,7 @@ export class SessionState {
   private setVariable(name: string, value: string): void {
     // The clock of a session stands still where it was set, or runs where it was set to DEFAULT:
     // the report is the same.
-    if (name === 'timestamp') this.pinOpaque();
+    if (name === 'timestamp') this.pins.set('opaque');
     if (UNCARRIED.has(name)) return;
     if (name === 'sql_mode') this.ansiQuotes = hasAnsiQuotes(value);
     if (name === 'character_set_client') this.clientCharset = value;
@@ -236,6 +184,13 @@ const UNCARRIED: ReadonlySet<string> = new Set([
   'timestamp',
   'warning_count',
   'error_count',
+]);
+
+const TRANSACTION_DEFAULTS: ReadonlySet<string> = new Set([
+  'transaction_isolation',
+  'transaction_read_only',
+  'tx_isolation',
+  'tx_read_only',
 ]);
 
 const hasAnsiQuotes = (sqlMode: string): boolean => sqlMode.includes('ANSI_QUOTES');

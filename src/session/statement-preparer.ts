@@ -6,6 +6,7 @@ import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import { COM } from '../wire/command.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { STATUS } from '../wire/status.ts';
+import { opensCursor } from './execute-packet.ts';
 import type { Command } from './command.ts';
 import type { PreparedStatement, PreparedStatements } from './prepared-statements.ts';
 import type { SessionBackends } from './session-backends.ts';
@@ -35,7 +36,10 @@ export class StatementPreparer {
   /** Whether the command runs a statement that this connection does not know yet. */
   isNeededOn(connection: BackendConnection): boolean {
     const { statement, com } = this.command;
-    return statement !== null && com !== COM.STMT_PREPARE && statement.on(connection) === undefined;
+    if (statement === null || com === COM.STMT_PREPARE) return false;
+    const known = statement.on(connection);
+    if (known === undefined) return true;
+    return known.ranCursor && com === COM.STMT_EXECUTE && !opensCursor(this.command.bytes);
   }
 
   /**

@@ -151,6 +151,8 @@ export const EFFECT = {
    * bytes that could not be lexed): any session state may have changed.
    */
   OPAQUE: 1 << 30,
+  /** LAST_INSERT_ID(), which the statement reads, or sets by an argument. */
+  USES_INSERT_ID: 1 << 31,
 } as const;
 
 /** What is known of one statement. See `Classifier.classify` for how long it lives. */

@@ -344,8 +344,10 @@ export class Scanner extends Verdict {
     }
     const isName = lexer.kind === TOKEN.WORD || lexer.kind === TOKEN.NAME;
     const kind = isName ? (VARIABLE_KIND_OF[lexer.word] ?? 0) : VARIABLE_KIND.SERVER;
-    if (kind === VARIABLE_KIND.INSERT_ID) this.raise('write', 'last-insert-id');
-    else if (kind === VARIABLE_KIND.DIAGNOSTIC) this.raise('same-server', 'diagnostics');
+    if (kind === VARIABLE_KIND.INSERT_ID) {
+      this.effects |= EFFECT.USES_INSERT_ID;
+      this.raise('write', 'last-insert-id');
+    } else if (kind === VARIABLE_KIND.DIAGNOSTIC) this.raise('same-server', 'diagnostics');
     else if (isGlobal || kind === VARIABLE_KIND.SERVER) this.raise('unknown', 'server-variable');
   }
 }

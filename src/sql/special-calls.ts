@@ -16,7 +16,7 @@ enter(FUNCTION_KIND.RELEASES_LOCK, 'write', 'lock-function', EFFECT.RELEASES_USE
 enter(FUNCTION_KIND.RELEASES_ALL_LOCKS, 'write', 'lock-function', EFFECT.RELEASES_ALL_USER_LOCKS);
 enter(FUNCTION_KIND.ASKS_LOCK, 'write', 'lock-function');
 enter(FUNCTION_KIND.REPLICATION_WAIT, 'write', 'replication-wait');
-enter(FUNCTION_KIND.LAST_INSERT_ID, 'write', 'last-insert-id');
+enter(FUNCTION_KIND.LAST_INSERT_ID, 'write', 'last-insert-id', EFFECT.USES_INSERT_ID);
 enter(FUNCTION_KIND.SEQUENCE, 'write', 'sequence');
 enter(FUNCTION_KIND.FOUND_ROWS, 'same-server', 'found-rows');
 enter(FUNCTION_KIND.ROW_COUNT, 'same-server', 'row-count');

@@ -71,6 +71,7 @@ export const PIN_REASONS = [
   'xa', // an XA transaction between its start and its end
   'role', // SET ROLE
   'opaque', // something ran that does not show what it left behind
+  'next-transaction', // SET TRANSACTION, until the next transaction is over
   'found-rows', // SQL_CALC_FOUND_ROWS, for the FOUND_ROWS() that follows
   'rule', // a rule of the configuration says so
   'session-mode', // pool.mode: session

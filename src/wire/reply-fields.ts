@@ -11,7 +11,7 @@ export class ReplyFacts {
   errno = 0;
   /** Payload of the ERR packet, null if there was none. */
   error: Buffer | null = null;
-  /** Rows affected; counts over 250 are only told as "many" (251). */
+  /** Rows affected, of a count that a number can hold. */
   affectedRows = 0;
   /** One of its results told an insert id. */
   hasInsertId = false;
@@ -46,8 +46,7 @@ export class ReplyFacts {
     const insertIdAt = affectedAt + lenencSize(buffer, affectedAt, end);
     const statusAt = insertIdAt + lenencSize(buffer, insertIdAt, end);
     if (statusAt + 4 > end) throw new MalformedPacketError('An OK packet is too short');
-    const first = buffer[affectedAt] as number;
-    this.affectedRows = first < 0xfb ? first : 0xfb;
+    this.affectedRows = lenencValue(buffer, affectedAt);
     this.hasInsertId ||= buffer[insertIdAt] !== 0;
     this.status = buffer.readUInt16LE(statusAt);
     this.warnings = buffer.readUInt16LE(statusAt + 2);
@@ -71,6 +70,15 @@ function lenencSize(buffer: Buffer, at: number, end: number): number {
   if (first === 0xfd) return 4;
   if (first === 0xfe) return 9;
   throw new MalformedPacketError('An OK packet has a malformed number');
+}
+
+/** The length-encoded integer at `at`, whose bytes are there. */
+function lenencValue(buffer: Buffer, at: number): number {
+  const first = buffer[at] as number;
+  if (first < 0xfb) return first;
+  if (first === 0xfc) return buffer.readUInt16LE(at + 1);
+  if (first === 0xfd) return buffer.readUIntLE(at + 1, 3);
+  return Number(buffer.readBigUInt64LE(at + 1));
 }
 
 /** Columns of the result set whose first packet has its payload at `body`. */

@@ -6,10 +6,12 @@ import { MalformedPacketError } from './malformed.ts';
 import { frameLength } from './reply-fields.ts';
 import { HEADER_BYTES, PacketWriter } from './writer.ts';
 
+/** A text column by its name; integers that are never NULL by theirs. */
+type Column = string | { readonly integer: string } | { readonly signed: string };
+
 /** A small result that the proxy itself answers with. */
 export interface TextResultset {
-  /** Names of text columns; an unsigned integer that is never NULL is `{ integer: name }`. */
-  readonly columns: readonly (string | { readonly integer: string })[];
+  readonly columns: readonly Column[];
   readonly rows: readonly (readonly (string | null)[])[];
 }
 
@@ -25,6 +27,8 @@ export interface ResultsetOptions {
 const TEXT_SHAPE = { type: 0xfd, collation: 45, displayBytes: 1024, flags: 0, decimals: 0x1f };
 /** LONGLONG, binary; NOT NULL, UNSIGNED, BINARY: as servers describe their own ids. */
 const INTEGER_SHAPE = { type: 0x08, collation: 63, displayBytes: 21, flags: 0xa1, decimals: 0 };
+/** As servers describe what ROW_COUNT() gives. */
+const SIGNED_SHAPE = { type: 0x08, collation: 63, displayBytes: 21, flags: 0x81, decimals: 0 };
 /** Of the fixed part of a column definition: always 12. */
 const FIXED_PART_BYTES = 0x0c;
 
@@ -60,9 +64,8 @@ function encodeColumnCount(count: number, seq: number, caps: number): Buffer {
 }
 
 /** @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html */
-function encodeColumn(column: string | { readonly integer: string }, seq: number): Buffer {
-  const name = typeof column === 'string' ? column : column.integer;
-  const shape = typeof column === 'string' ? TEXT_SHAPE : INTEGER_SHAPE;
+function encodeColumn(column: Column, seq: number): Buffer {
+  const { name, shape } = describeColumn(column);
   return new PacketWriter()
     .lenencString('def')
     .lenencString('') // schema
@@ -87,6 +90,13 @@ function encodeTextRow(row: readonly (string | null)[], seq: number): Buffer {
     else writer.lenencString(value);
   }
   return writer.finish(seq);
+}
+
+function describeColumn(column: Column) {
+  if (typeof column === 'string') return { name: column, shape: TEXT_SHAPE };
+  return 'integer' in column
+    ? { name: column.integer, shape: INTEGER_SHAPE }
+    : { name: column.signed, shape: SIGNED_SHAPE };
 }
 
 const MAX_VALUE_BYTES = 1024;
