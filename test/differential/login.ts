@@ -38,7 +38,7 @@ const FLAG_CAPS: Readonly<Record<ClientFlag, number>> = {
 };
 
 /** Capabilities to log in with. */
-export function capsOf(flags: readonly ClientFlag[]): number {
+function capsOf(flags: readonly ClientFlag[]): number {
   return union(
     BASE_CAPS,
     flags.includes('old-eof') ? 0 : CAP.DEPRECATE_EOF,

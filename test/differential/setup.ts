@@ -9,7 +9,7 @@ interface SchemaObject {
 }
 
 /** Clients that have objects of their own. */
-export const MAX_CLIENTS = 6;
+const MAX_CLIENTS = 6;
 
 const ROWS = "(1, 10, 'one'), (2, 20, 'two'), (3, NULL, 'drei é'), (4, 40, NULL), (5, 50, 'FIVE')";
 
