@@ -17,6 +17,8 @@ export interface Remembered {
 
 const SHOW_WARNINGS = /^\s*show\s+warnings\s*;?\s*$/i;
 const SHOW_ERRORS = /^\s*show\s+errors\s*;?\s*$/i;
+const COUNT =
+  /^\s*(?:show\s+count\s*\(\s*\*\s*\)\s+(warning|error)s|select\s+@@(?:session\.|local\.)?(warning|error)_count)\s*;?\s*$/i;
 const ROW_COUNT = /^\s*select\s+(row_count\s*\(\s*\))(?:\s+(?:as\s+)?([a-z_]\w*))?\s*;?\s*$/i;
 /** Longer statements are not one of these. */
 const MAX_TEXT_BYTES = 200;
@@ -43,33 +45,54 @@ export function answerAfterwards(
   const { warnings, rowCount } = known;
   if (warnings !== null && SHOW_WARNINGS.test(statement)) return warnings;
   if (warnings !== null && SHOW_ERRORS.test(statement)) return onlyErrors(warnings, options.caps);
+  const counted = COUNT.exec(statement);
+  if (warnings !== null && counted !== null) {
+    const what = (counted[1] ?? counted[2] ?? '').toLowerCase();
+    const listed = what === 'error' ? onlyErrors(warnings, options.caps) : warnings;
+    const title = counted[1] === undefined ? `@@${what}_count` : `@@session.${what}_count`;
+    return number(title, rowCountOf(listed, options.caps), options);
+  }
   const asked = ROW_COUNT.exec(statement);
-  if (asked === null) return null;
-  const title = asked[2] ?? asked[1] ?? 'ROW_COUNT()';
-  const result = { columns: [{ signed: title }], rows: [[String(rowCount)]] };
+  return asked === null ? null : number(asked[2] ?? asked[1] ?? 'ROW_COUNT()', rowCount, options);
+}
+
+function number(title: string, value: number, options: { caps: number; status: number }): Buffer {
+  const result = { columns: [{ signed: title }], rows: [[String(value)]] };
   return encodeTextResultset(result, { seq: 1, ...options });
+}
+
+/** Column count, three definitions, EOF where it is not deprecated: then rows, then the end. */
+const firstRow = (caps: number): number => (has(caps, CAP.DEPRECATE_EOF) ? 4 : 5);
+
+const rowCountOf = (result: Buffer, caps: number): number =>
+  packetsOf(result).length - firstRow(caps) - 1;
+
+/** Headers included. */
+function packetsOf(result: Buffer): Buffer[] {
+  const packets: Buffer[] = [];
+  for (let at = 0; at + HEADER_BYTES <= result.length; ) {
+    const end = at + HEADER_BYTES + frameLength(result, at);
+    packets.push(result.subarray(at, end));
+    at = end;
+  }
+  return packets;
+}
+
+function levelOf(row: Buffer): string {
+  const textAt = HEADER_BYTES + 1;
+  return row.toString('latin1', textAt, textAt + (row[HEADER_BYTES] ?? 0));
 }
 
 /** SHOW ERRORS: of SHOW WARNINGS the rows of one level, numbered anew. */
 function onlyErrors(warnings: Buffer, caps: number): Buffer {
-  const kept: Buffer[] = [];
-  // Column count, three definitions, EOF where it is not deprecated; then rows, then the end.
-  const rowsFrom = has(caps, CAP.DEPRECATE_EOF) ? 4 : 5;
-  let index = 0;
-  for (let at = 0; at < warnings.length; index += 1) {
-    const end = at + HEADER_BYTES + frameLength(warnings, at);
-    const isRow = index >= rowsFrom && end < warnings.length;
-    if (!isRow || levelOf(warnings, at) === ERROR_LEVEL) {
-      const packet = Buffer.from(warnings.subarray(at, end));
-      packet[3] = kept.length + 1;
-      kept.push(packet);
-    }
-    at = end;
-  }
+  const packets = packetsOf(warnings);
+  const rowsFrom = firstRow(caps);
+  const kept = packets
+    .filter((packet, index) => {
+      const isRow = index >= rowsFrom && index < packets.length - 1;
+      return !isRow || levelOf(packet) === ERROR_LEVEL;
+    })
+    .map((packet) => Buffer.from(packet));
+  for (const [index, packet] of kept.entries()) packet[3] = index + 1;
   return Buffer.concat(kept);
-}
-
-function levelOf(warnings: Buffer, at: number): string {
-  const textAt = at + HEADER_BYTES + 1;
-  return warnings.toString('latin1', textAt, textAt + (warnings[textAt - 1] ?? 0));
 }
