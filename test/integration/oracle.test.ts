@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { corpus } from '../oracle/corpus.ts';
+import { functionsCalled, kindsRun } from '../oracle/coverage.ts';
 import { type Courtroom, openCourtroom } from '../oracle/courtroom.ts';
 import { judgeAll, type Judged } from '../oracle/judge.ts';
 import { knownMisses } from '../oracle/known-misses.ts';
@@ -34,6 +35,18 @@ describe.each(FLAVORS)('the oracle of %s', (flavor) => {
     // The servers' own word, without what the corpus has to tell.
     expect(counts.write).toBeGreaterThan(1_000);
     expect(counts.read).toBeGreaterThan(1_000);
+  });
+
+  it('runs nearly every kind of statement that the server has, and calls every function', async () => {
+    // What is left ends the server, replicates, or needs a build of its own.
+    const kinds = await kindsRun(room);
+    expect(kinds.missing.length, kinds.missing.join(' ')).toBeLessThan(kinds.total * 0.15);
+    if (flavor !== 'mariadb') return;
+    const functions = await functionsCalled(room, corpus(flavor));
+    const left = functions.missing.filter(
+      (name) => !/^WSREP_|^DECODE_HISTOGRAM$|^SCHEMAS$/.test(name),
+    );
+    expect(left).toEqual([]);
   });
 
   it('sees no write that could leave the primary', () => {

@@ -57,6 +57,7 @@ const BODIES = exactly([
 /** MariaDB keeps foreign servers to itself: neither refused nor logged. */
 const OTHERS = state(`
   CREATE SERVER made FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1', DATABASE 'x', USER 'y', PORT 3306)
+  ALTER SERVER near_one OPTIONS (USER 'z')
   DROP SERVER {{far¦IF EXISTS far}}
 `);
 
@@ -99,6 +100,7 @@ const MARIADB = [
   ...lines(
     `
     CREATE PACKAGE made AS FUNCTION f RETURN INT; END
+    CREATE OR REPLACE PACKAGE BODY pk AS FUNCTION f RETURN INT AS BEGIN RETURN 1; END; FUNCTION w RETURN INT AS BEGIN RETURN 2; END; END
     DROP PACKAGE {{IF EXISTS}} made
     DROP PACKAGE BODY IF EXISTS made
     CREATE PROCEDURE made AS BEGIN NULL; END

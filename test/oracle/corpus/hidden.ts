@@ -191,10 +191,12 @@ const MARIADB = [
     WITH c AS (SELECT NEXTVAL(seq) AS n) SELECT n FROM c
     SELECT NEXTVAL (seq)
     SELECT f_agg(f_writes(id)) FROM item
+    SELECT shop.pk.w()
   `),
   ...lines('SELECT {{seq.nextval¦shop.seq.nextval¦seq.nextval + 1}} FROM DUAL', {
     setup: ["SET sql_mode = 'ORACLE'"],
   }),
+  ...lines('SELECT {{pk.w()¦id + pk.w()}} FROM item', { setup: ["SET sql_mode = 'ORACLE'"] }),
   ...state('SELECT seq.currval', { setup: ["SET sql_mode = 'ORACLE'", 'SELECT seq.nextval'] }),
 ];
 

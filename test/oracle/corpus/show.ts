@@ -1,4 +1,4 @@
-import { lines, server, state, type Chapter } from '../statement.ts';
+import { lines, server, type Chapter } from '../statement.ts';
 
 /** Every SHOW. What replication carries is a read anywhere, what one server knows is not. */
 export const show: Chapter = (flavor) => [
@@ -45,7 +45,7 @@ const OF_THE_SERVER = [
     SHOW {{PROCESSLIST¦FULL PROCESSLIST}}
     SHOW {{BINARY LOGS¦EVENTS¦OPEN TABLES¦PLUGINS¦PROFILES¦PROFILE}}
     SHOW {{OPEN TABLES FROM shop¦OPEN TABLES LIKE 'i%'¦EVENTS FROM shop¦EVENTS LIKE 't%'¦PROFILE CPU FOR QUERY 1¦PROFILE ALL}}
-    SHOW ENGINE {{INNODB STATUS¦INNODB MUTEX¦PERFORMANCE_SCHEMA STATUS}}
+    SHOW ENGINE {{INNODB STATUS¦INNODB MUTEX¦PERFORMANCE_SCHEMA STATUS¦PERFORMANCE_SCHEMA LOGS}}
     SHOW BINLOG EVENTS {{¦LIMIT 1¦IN 'binlog.000001' LIMIT 1¦FROM 4 LIMIT 1}}
     SHOW CREATE EVENT tidy
     SELECT * FROM performance_schema.{{threads¦global_status¦setup_consumers}} LIMIT 1
@@ -83,7 +83,7 @@ const MARIADB = [
     SHOW GLOBAL VARIABLES
   `),
   ...lines(`
-    SHOW CREATE SEQUENCE seq
+    SHOW CREATE {{SEQUENCE seq¦PACKAGE pk¦PACKAGE BODY pk}}
     SHOW {{PACKAGE STATUS¦PACKAGE BODY STATUS}}
     SELECT * FROM information_schema.{{APPLICABLE_ROLES¦ENABLED_ROLES¦GEOMETRY_COLUMNS¦SPATIAL_REF_SYS¦KEYWORDS¦SQL_FUNCTIONS}} LIMIT 1
     SELECT * FROM seq
@@ -91,5 +91,5 @@ const MARIADB = [
     SELECT @@{{tx_isolation¦tx_read_only¦max_statement_time¦have_query_cache¦query_cache_type}}
     SELECT * FROM seq_1_to_5
   `),
-  ...state('SHOW WARNINGS LIMIT 0, 5'),
+  ...server('SHOW {{EXPLAIN¦ANALYZE¦ANALYZE FORMAT=JSON}} FOR 999999', { run: false }),
 ];

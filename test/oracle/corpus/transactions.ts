@@ -74,10 +74,13 @@ const XA = [
   ...state(`XA END 'x2'`, { setup: ["XA START 'x2'"] }),
   ...state(`XA ROLLBACK 'x3'`, { setup: ["XA START 'x3'", "XA END 'x3'"] }),
   ...state(`XA COMMIT 'x4' ONE PHASE`, { setup: ["XA START 'x4'", "XA END 'x4'"] }),
+  ...state("XA PREPARE 'x6'", { setup: ["XA START 'x6'", "XA END 'x6'"] }),
   ...unrun(`
     XA PREPARE 'x5'
     XA COMMIT 'x5'
     XA START 'x5' {{JOIN¦RESUME}}
+    RESIGNAL
+    RESIGNAL SQLSTATE '01000'
   `),
 ];
 
