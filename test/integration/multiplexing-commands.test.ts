@@ -16,7 +16,7 @@ const CURSOR_READ_ONLY = 1;
 /** Commands that no driver at hand sends, or that go on over several packets. */
 describe.skipIf(direct).each(FLAVORS)('on %s, three connections for many', (flavor) => {
   const cluster = useCluster({
-    lab: { flavor, replicas: 1 },
+    lab: { flavor, replicas: 1, serverOptions: ['--max-allowed-packet=64M'] },
     config: { pool: { maxPerServer: MAX_PER_SERVER, keepMs: 200, waitMs: 5_000 } },
   });
 
@@ -164,6 +164,33 @@ describe.skipIf(direct).each(FLAVORS)('on %s, three connections for many', (flav
       }),
     );
     await neighbours.progress();
+  });
+
+  it('writes of more than 16 MB are one statement each, and replicate', async () => {
+    const neighbours = withNeighbours();
+    const length = 17 * 1024 * 1024;
+    await Promise.all(
+      Array.from({ length: 3 }, async (_, number) => {
+        const session = await cluster.connect();
+        const word = String(number).repeat(length);
+        const [result] = await session.query<ResultSetHeader>(
+          `INSERT INTO words (word) VALUES ('${word}')`,
+        );
+        const sum = `SELECT SHA2(word, 256) = SHA2(REPEAT('${number}', ${length}), 256) FROM words WHERE id = ${result.insertId}`;
+        expect(await valueOf(session, sum)).toBe(1);
+        const [prepared] = await session.execute<ResultSetHeader>(
+          'UPDATE words SET word = ? WHERE id = ?',
+          [`${word}x`, result.insertId],
+        );
+        expect(prepared.affectedRows).toBe(1);
+        const size = `SELECT LENGTH(word) FROM words WHERE id = ${result.insertId}`;
+        expect(await valueOf(session, size)).toBe(length + 1);
+      }),
+    );
+    await neighbours.progress();
+    await cluster.lab.waitReplicated();
+    const sizes = 'SELECT SUM(LENGTH(word)) AS sum FROM app.words';
+    expect(await cluster.root('db2', sizes)).toEqual(await cluster.root('db1', sizes));
   });
 
   it('what a client sends ahead is answered in order', async () => {
