@@ -167,6 +167,13 @@ describe('the judgement of a routine', () => {
     expect(kinds).toEqual({ 'app.f': 'UNKNOWN', 'app.g': 'READS' });
   });
 
+  test('knows nothing of what calls a package, or a schema that is called the same', async () => {
+    const functions = { 'app.f': 'RETURN one.g(1)', 'app.h': 'RETURN two.g(1)' };
+    const both = { ...functions, 'one.g': READ, 'two.g': READ };
+    const { kinds } = await judge({ functions: both, rest: { packages: ['ONE'] } });
+    expect(kinds).toMatchObject({ 'app.f': 'UNKNOWN', 'app.h': 'READS' });
+  });
+
   test('a procedure that may leave anything in the session is opaque', async () => {
     const { kinds } = await judge({
       procedures: {

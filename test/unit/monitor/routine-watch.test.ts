@@ -301,6 +301,19 @@ describe('the watch over routines', () => {
     expect(knows(world, 'f')).toBe(true);
   });
 
+  test('a replica does not take the place of a primary that was read', async () => {
+    const world = make();
+    world.watch.start();
+    await passes(0);
+    world.snapshot = aSnapshot({ servers: [replica], noPrimary: 'db1 is down' });
+    // It may not have got what changed at the primary.
+    world.listing = listingOf(['old']);
+    await passes(1.5 * TIMING.intervalMs);
+    expect(world.asked).toEqual(['db1']);
+    expect(knows(world, 'f')).toBe(true);
+    expect(knows(world, 'old')).toBe(false);
+  });
+
   test('says once which grants are missing', async () => {
     const missingGrants = ['SHOW_ROUTINE ON *.*'];
     const world = make({ listing: listingOf(['f'], { isComplete: false, missingGrants }) });

@@ -40,12 +40,10 @@ describe('the sample of a statement', () => {
     );
   });
 
-  test('is bounded, and so is the time that it takes', () => {
-    const long = `SELECT ${Array.from({ length: 200_000 }, (_, n) => `c${n}`).join(', ')}`;
-    const before = performance.now();
-    const shown = sample(long);
-    expect(shown).toHaveLength(1024);
-    // 8 KiB of some MiB; the whole of it would take many times as long.
-    expect(performance.now() - before).toBeLessThan(200);
+  test('is bounded, and so is what is read for it', () => {
+    const columns = Array.from({ length: 2000 }, (_, n) => `c${n}`).join(', ');
+    expect(sample(`SELECT ${columns}`)).toHaveLength(1024);
+    expect(sample(`SELECT a /*${'x'.repeat(8000)}*/, b`)).toBe('SELECT a, b');
+    expect(sample(`SELECT a /*${'x'.repeat(9000)}*/, b`)).toBe('SELECT a');
   });
 });
