@@ -7,11 +7,11 @@ import type { Statement } from './statement.ts';
  * What a statement is by the servers' word.
  *
  * - `write`: a read-only server refuses it, or the scratch primary logged something.
- * - `state`, `server`: see `Expectation`; for `state` the scratch primary may have told, too.
+ * - `state`, `primary`, `server`: see `Expectation`; for `state` the scratch primary may have told, too.
  * - `read`: succeeds on a read-only server and leaves no trace.
  * - `neither`: it fails for other reasons.
  */
-export type Verdict = 'write' | 'read' | 'state' | 'server' | 'neither';
+export type Verdict = 'write' | 'read' | 'state' | 'primary' | 'server' | 'neither';
 
 /** A statement with its verdict and what led to it. */
 export interface Judged {

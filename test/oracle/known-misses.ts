@@ -1,7 +1,7 @@
 import type { Flavor } from '../../src/topology/snapshot.ts';
 
-/** True reads that stay at the primary, with what it would take to let them go. */
-export interface KnownMisses {
+/** True reads that stay at the primary for one reason. */
+interface KnownMisses {
   readonly why: string;
   readonly flavors: readonly Flavor[];
   /** As `textOf` gives them. */
@@ -10,12 +10,22 @@ export interface KnownMisses {
 
 const BOTH = ['mysql', 'mariadb'] as const;
 
-/** All of them: a miss that is not listed fails the test, and so does one that is no miss anymore. */
-export const KNOWN_MISSES: readonly KnownMisses[] = [
+/** A miss that is not listed fails the test, and so does one that is no miss anymore. */
+const KNOWN_MISSES: readonly KnownMisses[] = [
   {
     why: 'The session’s schema is not known, and in another schema a function of that name writes',
     flavors: BOTH,
     statements: ['SELECT f_same(1)'],
+  },
+  {
+    why: 'A name with a quote inside is not looked up, and the fixture has views that write',
+    flavors: BOTH,
+    statements: ['SELECT id AS `a``b` FROM item', '[ansi] SELECT id AS "a""b" FROM item'],
+  },
+  {
+    why: 'PROCEDURE ANALYSE is of another age; nobody balances it',
+    flavors: ['mariadb'],
+    statements: ['SELECT id, name FROM item PROCEDURE ANALYSE()'],
   },
 ];
 

@@ -21,9 +21,11 @@ export type Mode = keyof typeof MODES;
  *
  * - `state`: changes what a session or a server holds, or asks for what only one connection knows
  *   (correctness rules A.3 and A.5); not for a replica even if a replica runs it.
+ * - `primary`: the same, but not even the session's own servers will do: it changes a server, takes
+ *   locks, or speaks to the binary log.
  * - `server`: tells of the server that is asked, so that the primary answers.
  */
-export type Expectation = 'state' | 'server';
+export type Expectation = 'state' | 'primary' | 'server';
 
 /** One statement of the corpus. */
 export interface Statement {
@@ -63,6 +65,11 @@ export function exactly(sqls: readonly (string | Buffer)[], common: Common = {})
 /** `lines` for what changes state that the server does not report. */
 export function state(text: string, common: Common = {}): Statement[] {
   return lines(text, { expect: 'state', ...common });
+}
+
+/** `lines` for what only the primary may run. */
+export function primary(text: string, common: Common = {}): Statement[] {
+  return lines(text, { expect: 'primary', ...common });
 }
 
 /** `lines` for what tells of the server that answers. */

@@ -52,6 +52,7 @@ export function compare(judged: readonly Judged[], known: Knowledge): Compared[]
 
 /** May be sent to a replica as it is, so nothing but a read may have it. */
 const LEAVES_THE_PRIMARY: ReadonlySet<StatementClass> = new Set(['read', 'local', 'same-server']);
+const AT_THE_PRIMARY: ReadonlySet<StatementClass> = new Set(['write', 'unknown', 'transaction']);
 /** Right for a read: a replica answers, or nobody needs to be asked. */
 const READ_CLASSES: ReadonlySet<StatementClass> = new Set(['read', 'local', 'same-server']);
 
@@ -61,7 +62,7 @@ export interface Findings {
   readonly total: number;
   /** Writes that would leave the primary: there must be none. */
   readonly writesAsReads: readonly Compared[];
-  /** State and server-bound statements that would be taken for reads. */
+  /** State and server-bound statements that would be taken for reads, or go astray otherwise. */
   readonly stateAsReads: readonly Compared[];
   /** True reads that stay at the primary. */
   readonly readsMissed: readonly Compared[];
@@ -77,12 +78,16 @@ export function findingsOf(compared: readonly Compared[]): Findings {
       write: withVerdict('write').length,
       read: withVerdict('read').length,
       state: withVerdict('state').length,
+      primary: withVerdict('primary').length,
       server: withVerdict('server').length,
       neither: withVerdict('neither').length,
     },
     total: compared.length,
     writesAsReads: withVerdict('write').filter(({ cls }) => LEAVES_THE_PRIMARY.has(cls)),
-    stateAsReads: withVerdict('state', 'server').filter(({ cls }) => cls === 'read'),
+    stateAsReads: [
+      ...withVerdict('state', 'server').filter(({ cls }) => cls === 'read'),
+      ...withVerdict('primary').filter(({ cls }) => !AT_THE_PRIMARY.has(cls)),
+    ],
     readsMissed: withVerdict('read').filter(({ cls }) => !READ_CLASSES.has(cls)),
     neither: withVerdict('neither'),
   };
@@ -94,7 +99,7 @@ export function summary(version: string, findings: Findings): string {
   const rightReads = counts.read - readsMissed.length;
   return [
     `${version}: ${total} statements, ${total - counts.neither} judged`,
-    `${counts.write} writes, ${counts.state} state, ${counts.server} server-bound, ${counts.read} reads`,
+    `${counts.write} writes, ${counts.state + counts.primary} state, ${counts.server} server-bound, ${counts.read} reads`,
     `${writesAsReads.length} writes as reads, ${stateAsReads.length} state as reads`,
     `${((100 * rightReads) / counts.read).toFixed(2)} % of reads as reads`,
     `${counts.neither} neither`,
@@ -106,8 +111,11 @@ export function shown({ statement, cls, reason, verdict, because }: Compared): s
   return `${verdict} (${because}) as ${cls}/${reason}: ${textOf(statement)}`;
 }
 
+const MAX_SHOWN = 400;
+
 /** The statement's name in lists: its text with its mode, when it has one. */
 export function textOf({ sql, mode }: Statement): string {
   const text = typeof sql === 'string' ? sql : sql.toString('latin1');
-  return mode === undefined ? text : `[${mode}] ${text}`;
+  const short = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+  return mode === undefined ? short : `[${mode}] ${short}`;
 }

@@ -1,4 +1,4 @@
-import { lines, server, state, unrun, type Chapter } from '../statement.ts';
+import { lines, primary, server, unrun, type Chapter } from '../statement.ts';
 
 /** Table maintenance, plugins and components, FLUSH, RESET, KILL, replication. */
 export const administration: Chapter = (flavor) => [
@@ -12,7 +12,7 @@ export const administration: Chapter = (flavor) => [
 ];
 
 const MAINTENANCE = [
-  ...state(`
+  ...primary(`
     ANALYZE {{¦LOCAL¦NO_WRITE_TO_BINLOG}} {{TABLE¦TABLES}} {{item¦item, part}}
     OPTIMIZE {{¦LOCAL¦NO_WRITE_TO_BINLOG}} TABLE {{part¦old}}
     REPAIR {{¦LOCAL¦NO_WRITE_TO_BINLOG}} TABLE old {{¦QUICK¦EXTENDED¦USE_FRM}}
@@ -31,13 +31,13 @@ const PLUGINS = lines(`
   DROP FUNCTION {{missing_function}}
 `);
 
-const FLUSHES = state(`
+const FLUSHES = primary(`
   FLUSH {{¦LOCAL¦NO_WRITE_TO_BINLOG}} {{PRIVILEGES¦STATUS¦TABLES¦TABLE item¦TABLES item, part¦USER_RESOURCES¦LOGS¦BINARY LOGS¦ENGINE LOGS¦ERROR LOGS¦GENERAL LOGS¦SLOW LOGS¦RELAY LOGS}}
   FLUSH PRIVILEGES, STATUS
   flush tables
 `);
 
-const PURGES = state(`
+const PURGES = primary(`
   PURGE BINARY LOGS {{TO 'binlog.000001'¦BEFORE '2020-01-01 00:00:00'¦BEFORE NOW() - INTERVAL 9 DAY}}
 `);
 
@@ -55,7 +55,7 @@ const REPLICATION = unrun(`
 `);
 
 const MYSQL = [
-  ...state(`
+  ...primary(`
     FLUSH {{OPTIMIZER_COSTS¦RELAY LOGS FOR CHANNEL ''}}
     ANALYZE TABLE item {{UPDATE HISTOGRAM ON name WITH 8 BUCKETS¦UPDATE HISTOGRAM ON name, qty¦DROP HISTOGRAM ON name¦UPDATE HISTOGRAM ON qty AUTO UPDATE}}
     ALTER TABLE sales {{CHECK¦ANALYZE}} PARTITION ALL
@@ -83,7 +83,7 @@ const MYSQL = [
 ];
 
 const MARIADB = [
-  ...state(`
+  ...primary(`
     FLUSH {{QUERY CACHE¦HOSTS¦DES_KEY_FILE¦MASTER¦USER_STATISTICS¦USER_VARIABLES¦SSL¦CLIENT_STATISTICS¦INDEX_STATISTICS¦TABLE_STATISTICS}}
     ANALYZE TABLE item PERSISTENT FOR {{ALL¦COLUMNS (name) INDEXES ()¦COLUMNS ALL INDEXES ALL}}
     RESET QUERY CACHE

@@ -7,6 +7,7 @@ export const hidden: Chapter = (flavor) => [
   ...PLACES,
   ...ODD_NAMES,
   ...NAMED_LIKE_BUILT_IN,
+  ...LONG,
   ...LOCKS,
   ...INTO,
   ...(flavor === 'mysql' ? MYSQL : MARIADB),
@@ -129,6 +130,14 @@ const NAMED_LIKE_BUILT_IN = [
   ]),
   ...lines('SELECT abs (1), upper (1)'),
 ];
+
+/** Longer than what is looked at. */
+const LONG = exactly([
+  `SELECT '${'x'.repeat(1_100_000)}', f_writes(1)`,
+  `SELECT id FROM item WHERE id IN (1${', 1'.repeat(400_000)}) FOR UPDATE`,
+  `SELECT 1 /* ${'x '.repeat(600_000)} */ , f_writes(1)`,
+  `INSERT INTO log (msg) VALUES (LEFT('${'x'.repeat(1_100_000)}', 9))`,
+]);
 
 const LOCKS = state(`
   SELECT {{-¦NOT ¦1 + ¦1, ¦IF(1, 2, 3) + ¦COALESCE(NULL, 1) + }}GET_LOCK('h', 0)

@@ -1,4 +1,4 @@
-import { exactly, lines, state, type Chapter } from '../statement.ts';
+import { exactly, lines, primary, state, type Chapter } from '../statement.ts';
 
 /** SELECT, TABLE, VALUES, WITH and what may stand in them. */
 export const queries: Chapter = (flavor) => [
@@ -72,7 +72,7 @@ const COMMON_TABLES = lines(`
   with \`update\` as (select 1 as a) select * from \`update\`
 `);
 
-const LOCKING = state(`
+const LOCKING = primary(`
   SELECT * FROM item {{FOR UPDATE¦LOCK IN SHARE MODE¦WHERE id = 1 FOR UPDATE¦WHERE id = 1 LOCK IN SHARE MODE¦ORDER BY id LIMIT 1 FOR UPDATE¦FOR UPDATE NOWAIT¦FOR UPDATE SKIP LOCKED}}
   select name from item i join part p on p.item_id = i.id where i.id = 1 {{for update¦lock in share mode}}
   SELECT * FROM item WHERE id = (SELECT MAX(id) FROM part) FOR/**/UPDATE

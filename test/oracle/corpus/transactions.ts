@@ -1,4 +1,4 @@
-import { lines, state, unrun, type Chapter } from '../statement.ts';
+import { lines, primary, state, unrun, type Chapter } from '../statement.ts';
 
 /** Transactions, locks, XA, and functions that take named locks. */
 export const transactions: Chapter = (flavor) => [
@@ -55,14 +55,14 @@ const ISOLATION = state(`
 `);
 
 const LOCKS = [
-  ...state(`
+  ...primary(`
     LOCK {{TABLES¦TABLE}} {{item READ¦item WRITE¦item READ LOCAL¦item AS i READ, part WRITE¦item_v READ¦shop.item i READ}}
     UNLOCK {{TABLES¦TABLE}}
     FLUSH TABLES WITH READ LOCK
     FLUSH TABLES item, part WITH READ LOCK
     FLUSH TABLES item FOR EXPORT
   `),
-  ...state(`UNLOCK TABLES`, { setup: ['LOCK TABLES item READ'] }),
+  ...primary(`UNLOCK TABLES`, { setup: ['LOCK TABLES item READ'] }),
 ];
 
 const XA = [
@@ -106,6 +106,7 @@ const LOCK_FUNCTIONS = [
     SELECT FOUND_ROWS() AS n, 1
     SELECT ROW_COUNT()
     SELECT @@{{warning_count¦error_count¦session.warning_count}}
+    SHOW {{VARIABLES¦SESSION VARIABLES}} LIKE '{{warning_count¦error_count}}'
     SHOW {{WARNINGS¦ERRORS¦WARNINGS LIMIT 1¦ERRORS LIMIT 1, 2¦COUNT(*) WARNINGS¦COUNT(*) ERRORS¦count( * ) warnings}}
     GET {{¦CURRENT}} DIAGNOSTICS @n = NUMBER
     GET DIAGNOSTICS CONDITION 1 @s = RETURNED_SQLSTATE, @m = MESSAGE_TEXT

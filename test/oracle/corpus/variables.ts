@@ -1,4 +1,4 @@
-import { exactly, lines, server, state, unrun, type Chapter } from '../statement.ts';
+import { exactly, lines, primary, server, state, unrun, type Chapter } from '../statement.ts';
 
 /** SET in all its forms. */
 export const variables: Chapter = (flavor) => [
@@ -27,15 +27,19 @@ const SESSION = state(`
   SET NAMES {{utf8mb4¦'utf8mb4'¦DEFAULT¦utf8mb4 COLLATE utf8mb4_bin¦latin1}}
   SET {{CHARACTER SET¦CHARSET}} {{utf8mb4¦DEFAULT¦'latin1'}}
   SET {{character_set_client = utf8mb4¦character_set_results = NULL¦collation_connection = utf8mb4_bin}}
-  SET sql_log_bin = 0
-  SET SESSION sql_log_bin = {{0¦1}}
-  SET {{timestamp = 1700000000¦insert_id = 7¦last_insert_id = 8¦identity = 8¦rand_seed1 = 5¦pseudo_thread_id = 9¦profiling = 1¦sql_auto_is_null = 1¦big_tables = 1}}
+  SET {{timestamp = 1700000000¦profiling = 1¦sql_auto_is_null = 1¦big_tables = 1}}
   SET autocommit = 0, sql_mode = 'ANSI', @a = 1
   SET lock_wait_timeout = 2, innodb_lock_wait_timeout = 1
 `);
 
 const GLOBAL = [
-  ...state(`
+  ...primary(`
+    SET {{¦SESSION ¦@@session.}}sql_log_bin = {{0¦1}}
+    SET {{¦SESSION ¦@@}}{{insert_id = 7¦last_insert_id = 8¦identity = 8¦rand_seed1 = 5¦rand_seed2 = 5¦pseudo_thread_id = 9}}
+    SET @a = 1, sql_log_bin = 0
+    SET NAMES utf8mb4, GLOBAL wait_timeout = 28800
+  `),
+  ...primary(`
     SET {{GLOBAL ¦@@global.}}{{wait_timeout = 28800¦sort_buffer_size = 262144¦long_query_time = 10¦max_connections = 2000¦general_log = OFF¦slow_query_log = OFF}}
     SET GLOBAL wait_timeout = 28800, SESSION wait_timeout = 100
     SET SESSION wait_timeout = 100, GLOBAL wait_timeout = 28800
@@ -49,14 +53,16 @@ const GLOBAL = [
 ];
 
 const MYSQL = [
-  ...state(`
+  ...primary(`
     SET {{PERSIST¦PERSIST_ONLY}} {{long_query_time = 10¦max_connect_errors = 100}}
     SET {{@@persist.¦@@PERSIST_ONLY.}}long_query_time = 10
     SET {{gtid_next = 'AUTOMATIC'¦SESSION gtid_next = AUTOMATIC}}
+    RESET PERSIST {{¦IF EXISTS long_query_time}}
+  `),
+  ...state(`
     SET RESOURCE GROUP USR_default
     SET SESSION {{session_track_gtids = OWN_GTID¦session_track_state_change = 1¦max_execution_time = 1000¦transaction_read_only = 1¦transaction_isolation = 'READ-COMMITTED'}}
     SELECT /*+ SET_VAR(sql_mode = 'ANSI') */ 1 INTO @a
-    RESET PERSIST {{¦IF EXISTS long_query_time}}
   `),
   ...unrun(`
     SET GLOBAL {{super_read_only = OFF¦offline_mode = ON¦gtid_purged = ''}}
