@@ -18,7 +18,7 @@ import { bytesOf } from './connection.ts';
 import type { Chapter, Statement } from './statement.ts';
 
 /** The chapters by name. */
-export const CHAPTERS = {
+const CHAPTERS = {
   expressions,
   aggregates,
   queries,

@@ -75,7 +75,7 @@ async function catalogueOf(lab: Lab): Promise<RoutineFacts> {
 }
 
 /** 90704 from `9.7.4-…`, 101119 from `10.11.19-MariaDB`. */
-export function versionNumber(version: string): number {
+function versionNumber(version: string): number {
   const [, major, minor, patch] = /^(\d+)\.(\d+)\.(\d+)/.exec(version) ?? [];
   return Number(major) * 10_000 + Number(minor) * 100 + Number(patch);
 }

@@ -83,7 +83,7 @@ export function unrun(text: string): Statement[] {
 }
 
 /** Every combination of a template's choices. */
-export function expand(template: string): string[] {
+function expand(template: string): string[] {
   const open = template.indexOf('{{');
   const close = template.indexOf('}}', open);
   if (open < 0 || close < 0) return [template.replaceAll(/ {2,}/g, ' ').trim()];

@@ -21,7 +21,7 @@ export interface Knowledge {
 }
 
 /** What the proxy would know of a session in the statement's mode on such a server. */
-export function contextOf(
+function contextOf(
   { mode = 'plain' }: Statement,
   { flavor, serverVersion, routines }: Knowledge,
 ): ClassifyContext {
