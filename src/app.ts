@@ -20,6 +20,8 @@ import { LoginTrust } from './session/login-trust.ts';
 import { ProxyServer } from './session/proxy-server.ts';
 import type { SessionDeps } from './session/session-deps.ts';
 import { SessionRegistry } from './session/session-registry.ts';
+import type { Knowledge } from './session/statement-judge.ts';
+import { StatementPolicies } from './session/statement-policy.ts';
 import { Classifier } from './sql/classify.ts';
 import type { LogDestination } from './telemetry/logger.ts';
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
@@ -89,6 +91,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     limiter: new LoginLimiter(config.auth),
     trust: new LoginTrust(config.pool.trustLoginMs),
     classifier: new Classifier(),
+    policies: new StatementPolicies(config, metrics.policyProblems),
+    knowledge: statements,
     tls: await ClientTls.create(config.listen.tls, config.listen.loginTimeoutMs),
     rsaKeys: await makeRsaKeys(),
     random: options.random ?? Math.random,
@@ -139,9 +143,7 @@ function probeTls({ serverTls: { mode, caFile } }: Config): ProbeTls {
 }
 
 /** What is known of statements beyond their text. */
-interface Knowledge {
-  readonly digests: DigestTable;
-  readonly learned: LearnedStatements;
+interface Statements extends Knowledge {
   readonly routines: RoutineWatch;
 }
 
@@ -149,7 +151,7 @@ function startKnowledge(
   config: Config,
   { logger, metrics }: Telemetry,
   topology: TopologyService,
-): Knowledge {
+): Statements {
   const { user, password } = config.monitor;
   const account = { user, password: password.reveal() };
   const routines = new RoutineWatch({
@@ -188,7 +190,7 @@ async function startAdmin(
   shown: {
     registry: Telemetry['registry'];
     state: { ready: boolean };
-    statements: Knowledge;
+    statements: Statements;
   },
 ): Promise<AdminServer | null> {
   if (!config.admin.enabled) return null;
@@ -219,7 +221,7 @@ interface Running {
   readonly config: Config;
   readonly deps: SessionDeps;
   readonly topology: TopologyService;
-  readonly statements: Knowledge;
+  readonly statements: Statements;
   readonly proxy: ProxyServer;
   readonly admin: AdminServer | null;
   readonly telemetry: Telemetry;

@@ -3,6 +3,7 @@ import { type CharsetKind, charsetKind } from '../sql/charset-kind.ts';
 import type { ClassifyContext } from '../sql/classification.ts';
 import type { RoutineFacts } from '../sql/routine-facts.ts';
 import type { ServerView } from '../topology/snapshot.ts';
+import { CAP, has } from '../wire/capability.ts';
 import { charsetOf } from '../wire/charset.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -10,16 +11,30 @@ import type { SessionState } from './session-state.ts';
 export class ClassifierContext implements ClassifyContext {
   readonly flavor: 'mysql' | 'mariadb';
   readonly serverVersion: number;
-  readonly ignoreSpace = false;
-  readonly routines: RoutineFacts | null = null;
   private readonly state: SessionState;
+  private readonly known: { readonly facts: RoutineFacts };
   private readonly kindAtLogin: CharsetKind;
+  private readonly ignoresSpace: boolean;
 
-  constructor(server: ServerView, collationId: number, state: SessionState) {
+  constructor(
+    server: ServerView,
+    login: { readonly collationId: number; readonly caps: number },
+    now: { readonly state: SessionState; readonly routines: { readonly facts: RoutineFacts } },
+  ) {
     this.flavor = server.flavor ?? 'mysql';
     this.serverVersion = server.version === null ? 0 : versionNumber(server.version);
-    this.kindAtLogin = charsetKind(charsetOf(collationId));
-    this.state = state;
+    this.kindAtLogin = charsetKind(charsetOf(login.collationId));
+    this.ignoresSpace = has(login.caps, CAP.IGNORE_SPACE);
+    this.state = now.state;
+    this.known = now.routines;
+  }
+
+  get ignoreSpace(): boolean {
+    return this.ignoresSpace || this.state.ignoreSpace;
+  }
+
+  get routines(): RoutineFacts {
+    return this.known.facts;
   }
 
   get noBackslashEscapes(): boolean {

@@ -36,6 +36,8 @@ import type { SessionDeps } from './session-deps.ts';
 import { buildParts, type LoggedIn } from './session-parts.ts';
 import type { Killer, RegisteredSession, SessionInfo, SessionPhase } from './session-registry.ts';
 import type { SessionState } from './session-state.ts';
+import { SETTING_NOT_PREPARED, settingAnswer } from './setting-answer.ts';
+import type { StatementJudge } from './statement-judge.ts';
 
 /** Asks for another login on the connection (COM_CHANGE_USER). */
 export type OnChangeUser = (session: ClientSession, payload: Buffer) => void;
@@ -61,6 +63,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   readonly clientAddr: string;
   private readonly flavor: Flavor;
   private readonly planner: CommandPlanner;
+  private readonly judge: StatementJudge;
   private readonly onChangeUser: OnChangeUser;
   private readonly gone = new AbortController();
   private phase: SessionPhase = 'running';
@@ -86,11 +89,16 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.secured = login.secured;
     this.logger = deps.logger.child({ connId: client.id, clientAddr: client.address });
     this.input = new ClientInput(login.stream, this, deps.config.listen.gatherMaxBytes);
-    const parts = buildParts(deps, login, { owner: this, gone: this.gone.signal });
+    const parts = buildParts(deps, login, {
+      owner: this,
+      gone: this.gone.signal,
+      clientAddr: client.address,
+    });
     this.command = parts.command;
     this.state = parts.state;
     this.prepared = parts.prepared;
     this.planner = parts.planner;
+    this.judge = parts.judge;
     this.runner = parts.runner;
   }
 
@@ -164,11 +172,18 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
       case PLAN.CONNECTION_ID:
         this.answer(connectionIdResult(this));
         return;
+      case PLAN.SETTING:
+        this.answerSetting();
+        return;
+      case PLAN.SETTING_NOT_PREPARED:
+        this.sendError(SETTING_NOT_PREPARED);
+        return;
       case PLAN.CHANGE_USER:
         this.phase = 'login';
         this.onChangeUser(this, this.command.bytes.subarray(4));
         return;
       case PLAN.RESET_CONNECTION:
+        this.judge.policy.reset();
         this.answerBy(resetConnection(this));
         return;
       case PLAN.REPLICATION:
@@ -185,6 +200,14 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         this.sendError(noCursor(this.command));
         return;
     }
+  }
+
+  private answerSetting(): void {
+    const { policy, context } = this.judge;
+    const { bytes: packet, textAt } = this.command;
+    const { caps } = this.identity;
+    const { status } = this.state;
+    this.answer(settingAnswer({ policy, packet, textAt, context, caps, status }));
   }
 
   /** COM_STMT_SEND_LONG_DATA, which has no answer, or the head of one that is streamed. */

@@ -1,11 +1,13 @@
 import { LagwiseError } from '../lib/errors.ts';
 import { route } from '../routing/route.ts';
-import { EFFECT, type Classification, type ClassifyContext } from '../sql/classification.ts';
+import type { Policy } from '../routing/policy.ts';
+import { EFFECT } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
 import { queryTextOffset } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
+import type { StatementJudge } from './statement-judge.ts';
 import { LAST_PREPARED, type PreparedStatements } from './prepared-statements.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -30,13 +32,11 @@ export const PLAN = {
   UNKNOWN_STATEMENT: 9,
   /** FETCH without a cursor, or from one whose server is gone. */
   NO_CURSOR: 10,
+  /** About `@lagwise_…`: the proxy's own answer. */
+  SETTING: 12,
+  SETTING_NOT_PREPARED: 13,
 } as const;
 export type Plan = (typeof PLAN)[keyof typeof PLAN];
-
-/** The part of the classifier that the session uses. */
-export interface StatementClassifier {
-  classify(bytes: Buffer, start: number, end: number, context: ClassifyContext): Classification;
-}
 
 const BODY_AT = HEADER_BYTES + 1;
 
@@ -50,27 +50,27 @@ export class CommandPlanner {
   killQueryOnly = false;
   private readonly state: SessionState;
   private readonly prepared: PreparedStatements;
-  private readonly classifier: StatementClassifier;
-  private readonly context: ClassifyContext;
+  private readonly judge: StatementJudge;
   private readonly caps: number;
   private command: Command;
 
   constructor(options: {
     state: SessionState;
     prepared: PreparedStatements;
-    classifier: StatementClassifier;
-    context: ClassifyContext;
+    judge: StatementJudge;
     caps: number;
     command: Command;
   }) {
     this.state = options.state;
     this.prepared = options.prepared;
-    this.classifier = options.classifier;
-    this.context = options.context;
+    this.judge = options.judge;
     this.caps = options.caps;
     this.command = options.command;
   }
 
+  get policy(): Policy | undefined {
+    return this.command.policy ?? undefined;
+  }
   get cls() {
     return this.command.cls;
   }
@@ -143,13 +143,10 @@ export class CommandPlanner {
 
   private planQuery(command: Command): Plan {
     const { bytes } = command;
-    const textAt = queryTextOffset(bytes, HEADER_BYTES, bytes.length, this.caps);
-    const found = this.classifier.classify(bytes, textAt, bytes.length, this.context);
-    command.textAt = textAt;
+    command.textAt = queryTextOffset(bytes, HEADER_BYTES, bytes.length, this.caps);
     command.reply = REPLY.RESULT;
-    command.cls = found.cls;
-    command.cause = found.reason;
-    command.effects = found.effects;
+    const found = this.judge.judgeQuery(command);
+    if (found.reason === 'lagwise-setting') return PLAN.SETTING;
     if (found.reason === 'kill') {
       this.killTarget = found.killTarget;
       this.killQueryOnly = found.killQueryOnly;
@@ -165,15 +162,14 @@ export class CommandPlanner {
     if (whyFull !== null) {
       throw new LagwiseError('limit', `${whyFull}: close those that are not used`);
     }
-    const { bytes } = command;
-    const found = this.classifier.classify(bytes, BODY_AT, bytes.length, this.context);
     command.reply = REPLY.PREPARE;
-    command.cls = found.cls;
-    command.cause = found.reason;
+    const found = this.judge.judgePrepare(command);
+    if (found.reason === 'lagwise-setting') return PLAN.SETTING_NOT_PREPARED;
     // Preparing runs nothing: the effects are those of each execution.
     command.effects = 0;
-    const { cls, reason: cause, effects } = found;
-    command.statement = this.prepared.create(bytes, this.state.profile, { cls, cause, effects });
+    // A copy: the classifier uses its object again.
+    const judgement = { ...found };
+    command.statement = this.prepared.create(command.bytes, this.state.profile, judgement);
     this.setRoute(command);
     return PLAN.SEND;
   }
@@ -183,10 +179,8 @@ export class CommandPlanner {
     if (statement === null) return PLAN.UNKNOWN_STATEMENT;
     command.statement = statement;
     command.reply = reply;
-    const { cls, cause, effects } = statement.judgement;
-    command.cls = cls;
-    command.cause = cause;
-    command.effects = command.com === COM.STMT_EXECUTE ? effects : 0;
+    this.judge.judgePrepared(command, statement.shape.packet, statement.judgement);
+    if (command.com !== COM.STMT_EXECUTE) command.effects = 0;
     this.setRoute(command);
     if (command.com === COM.STMT_FETCH && statement.cursorOn === null) return PLAN.NO_CURSOR;
     return PLAN.SEND;
@@ -195,7 +189,7 @@ export class CommandPlanner {
   private statementOf(command: Command) {
     if (command.bytes.length < BODY_AT + 4) return null;
     const id = command.bytes.readUInt32LE(BODY_AT);
-    if (id === LAST_PREPARED && this.context.flavor === 'mariadb') return this.prepared.last;
+    if (id === LAST_PREPARED && this.judge.context.flavor === 'mariadb') return this.prepared.last;
     return this.prepared.get(id) ?? null;
   }
 

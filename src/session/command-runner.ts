@@ -1,7 +1,7 @@
 import { LagwiseError } from '../lib/errors.ts';
 import { type BackendConnection, type HoldReason, LEFT } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
-import { type ClassifyContext, EFFECT, type ReasonCode } from '../sql/classification.ts';
+import { EFFECT, type ReasonCode } from '../sql/classification.ts';
 import { stateNames } from '../sql/state-names.ts';
 import { COM } from '../wire/command.ts';
 import { decodeErr, type ErrPacket } from '../wire/packets/err.ts';
@@ -23,6 +23,7 @@ import { SessionBinding } from './session-binding.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { StatementPreparer } from './statement-preparer.ts';
 import type { SessionState } from './session-state.ts';
+import type { StatementJudge } from './statement-judge.ts';
 import { NAMING_EFFECTS, PINNING_EFFECTS } from './pins.ts';
 
 /** What a {@link CommandRunner} asks of its session. */
@@ -82,7 +83,7 @@ export class CommandRunner implements ExchangeOwner {
   private readonly command: Command;
   private readonly state: SessionState;
   private readonly prepared: PreparedStatements;
-  private readonly context: ClassifyContext;
+  private readonly judge: StatementJudge;
   private readonly caps: number;
   private readonly preparer: StatementPreparer;
   private collationUnknown = false;
@@ -105,7 +106,7 @@ export class CommandRunner implements ExchangeOwner {
     command: Command;
     state: SessionState;
     prepared: PreparedStatements;
-    context: ClassifyContext;
+    judge: StatementJudge;
     caps: number;
     makeExchange: (owner: ExchangeOwner) => Exchange;
     makeBackends: (user: Exchange) => SessionBackends;
@@ -118,7 +119,7 @@ export class CommandRunner implements ExchangeOwner {
     this.exchange = options.makeExchange(this);
     this.backends = options.makeBackends(this.exchange);
     this.prepared = options.prepared;
-    this.context = options.context;
+    this.judge = options.judge;
     this.caps = options.caps;
     this.preparer = new StatementPreparer(
       options.command,
@@ -309,6 +310,7 @@ export class CommandRunner implements ExchangeOwner {
       connection.statements[role].inc(command.cls);
       this.deps.metrics.statements.routes.inc(command.reason);
     }
+    this.judge.noteDdl(command);
     if (command.com === COM.STMT_PREPARE) this.deps.pool.makeRoomForStatement(connection);
     this.exchange.start(
       connection,
@@ -368,7 +370,10 @@ export class CommandRunner implements ExchangeOwner {
         connection.statements.misroutes += 1;
         // From now on it counts as what it is: it is not repeated, and reads wait for it.
         command.cls = 'write';
+        command.effects |= EFFECT.OPAQUE;
+        command.misrouted = true;
       }
+      this.judge.learn(command, verdict);
       deps.metrics.statements.fallbacks.inc(verdict);
     }
     command.target = 'primary';
@@ -494,9 +499,11 @@ export class CommandRunner implements ExchangeOwner {
     const { facts } = exchange.tracker;
     const nowMs = performance.now();
     const succeeded = facts.errno === 0;
-    if (command.effects !== 0 || state.pins.any) this.notePins(connection, succeeded);
+    if (command.effects !== 0 || state.pins.any || this.wantsOwn)
+      this.notePins(connection, succeeded);
     binding.noteReply(connection, facts.status);
     if (succeeded && ENDS_TRANSACTION.has(command.cause)) this.released = command.asksRelease;
+    this.judge.noteDdl(command);
     if (succeeded && CHANGES_ACCOUNTS.has(command.cause)) this.deps.trust.clear();
     if (command.com === COM.SET_OPTION && succeeded) this.concludeSetOption(connection);
     if (command.statement !== null) {
@@ -511,8 +518,14 @@ export class CommandRunner implements ExchangeOwner {
     this.backends.noteEnd(connection, this.leftBy(connection), rowCount);
     this.endedAtMs = nowMs;
     const { durations } = this.deps.metrics.statements;
+    this.judge.noteRun(command, { onReplica, failed: !succeeded, nowMs });
     const took = onReplica ? durations.replica : durations.primary;
     took.observeUs((nowMs - command.startedAtMs) * 1000);
+  }
+
+  /** A rule or a comment wants the connection kept from now on. */
+  private get wantsOwn(): boolean {
+    return this.command.policy?.poolMode === 'session' && !this.backends.keepsOwn;
   }
 
   /** What the command means for the state that ties the session to its connection. */
@@ -525,6 +538,7 @@ export class CommandRunner implements ExchangeOwner {
     if (cls === 'session' && (effects & EFFECT.OPAQUE) !== 0) {
       pins.set(cause === 'set-role' ? 'role' : 'opaque');
     }
+    if (this.wantsOwn) pins.set('rule');
     if (succeeded && ((effects & NAMING_EFFECTS) !== 0 || (pins.any && NAMES_THINGS.has(cause)))) {
       this.noteNames();
     }
@@ -544,7 +558,7 @@ export class CommandRunner implements ExchangeOwner {
     const prepared = command.statement?.shape.packet ?? null;
     const text = prepared ?? command.bytes;
     const textAt = prepared === null ? command.textAt : HEADER_BYTES + 1;
-    const names = stateNames(text, textAt, text.length, this.context);
+    const names = stateNames(text, textAt, text.length, this.judge.context);
     const { pins } = state;
     if (names.kind !== 'none') pins.noteNames(names, state.schema);
     // Renamed perhaps: what it is called now is not known.

@@ -1,4 +1,5 @@
 import type { ServerId } from '../lib/ids.ts';
+import type { Policy } from '../routing/policy.ts';
 import type { RouteReason, RouteTarget } from '../routing/route.ts';
 import { EFFECT, type ReasonCode, type StatementClass } from '../sql/classification.ts';
 import type { FallbackReason } from '../telemetry/labels.ts';
@@ -32,6 +33,11 @@ export class Command {
   /** Why the statement has its class. */
   cause: ReasonCode = 'unknown-statement';
   effects = 0;
+  /** Halves of the statement's digest. */
+  digestHi = 0;
+  digestLo = 0;
+  /** What clients and rules say of it; null where it is no statement. */
+  policy: Policy | null = null;
   target: RouteTarget = 'primary';
   reason: RouteReason = 'unknown';
   /** The prepared statement that it prepares, runs or closes. */
@@ -50,6 +56,8 @@ export class Command {
   tried: Set<ServerId> | null = null;
   /** Sequence id of an answer that the proxy makes itself. */
   replySeq = 1;
+  /** A replica has refused it as a write. */
+  misrouted = false;
   /** It asks for what the statement before left on a connection that others have now. */
   asksAfterwards = false;
 
@@ -61,6 +69,8 @@ export class Command {
     this.cls = 'unknown';
     this.cause = 'unknown-statement';
     this.effects = 0;
+    this.policy = null;
+    this.misrouted = false;
     this.target = 'primary';
     this.reason = 'unknown';
     this.statement = null;

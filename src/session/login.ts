@@ -85,7 +85,8 @@ export async function enter(
   const account = deps.pool.enter(identity);
   try {
     const { gone, deadlineAtMs } = channel;
-    const keepsOwn = deps.config.pool.mode === 'session';
+    const mode = deps.policies.poolModeOf(identity.user, address, identity.schema);
+    const keepsOwn = mode === 'session';
     const login = { identity, account, keepsOwn };
     const proof = await proveLogin(deps, login, { address, gone, deadlineAtMs });
     channel.send(

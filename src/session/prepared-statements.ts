@@ -1,7 +1,7 @@
 import type { BackendConnection } from '../pool/backend-connection.ts';
 import { type OnServer, StatementShape } from '../pool/statement-cache.ts';
 import type { StateProfile } from '../pool/state-profile.ts';
-import type { ReasonCode, StatementClass } from '../sql/classification.ts';
+import type { Classification } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
 
 /** Statements that one session may have prepared at a time; servers stop at 16 382 for all. */
@@ -17,11 +17,10 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 export const LAST_PREPARED = 0xffff_ffff;
 
 /** What the classifier said of a statement when it was prepared. */
-export interface Judgement {
-  readonly cls: StatementClass;
-  readonly cause: ReasonCode;
-  readonly effects: number;
-}
+export type Judgement = Pick<
+  Classification,
+  'cls' | 'reason' | 'effects' | 'digestHi' | 'digestLo' | 'hintStart' | 'hintEnd'
+>;
 
 /** A prepared statement of a client. What servers know of it is the connections' matter. */
 export class PreparedStatement {

@@ -8,6 +8,7 @@ import {
   isEligible,
   type ReplicaDemand,
 } from '../routing/choose-replica.ts';
+import type { Policy } from '../routing/policy.ts';
 import type { FallbackReason } from '../telemetry/labels.ts';
 import type { ServerView, Snapshot } from '../topology/snapshot.ts';
 import type { Command } from './command.ts';
@@ -31,6 +32,8 @@ export class ReplicaChoice {
   private reader: ServerLoad | null = null;
   /** Snapshot that the reader was last found eligible in. */
   private checkedIn = -1;
+  /** What was said of the statement that it was checked for: others may allow more lag, or less. */
+  private checkedFor: Policy | null = null;
   /** State that no replica took over, and until when they are not asked again (monotonic ms). */
   private refusedProfile: StateProfile | null = null;
   private refusedUntilMs = -1;
@@ -58,6 +61,11 @@ export class ReplicaChoice {
   /** The replica to read from where that is known already, else null. The hot path. */
   ready(snapshot: Snapshot, command: Command): ServerId | null {
     const { version } = snapshot;
+    if (command.policy !== this.checkedFor) {
+      this.checkedFor = command.policy;
+      this.checkedIn = -1;
+      this.noneIn = -1;
+    }
     if (this.checkedIn === version && this.reader !== null && command.tried === null) {
       return this.reader.id;
     }
@@ -139,9 +147,10 @@ export class ReplicaChoice {
 
   private demand(command: Command): ReplicaDemand {
     const { routing } = this.deps.config;
+    const consistency = command.policy?.consistency ?? routing.consistency;
     return {
-      maxLagMs: routing.maxLagMs,
-      minCaughtUpToMs: routing.consistency === 'session' ? this.lastWriteAtMs : -1,
+      maxLagMs: command.policy?.maxLagMs ?? routing.maxLagMs,
+      minCaughtUpToMs: consistency === 'eventual' ? -1 : this.lastWriteAtMs,
       exclude: command.tried ?? undefined,
     };
   }

@@ -6,7 +6,8 @@ import type { BackendPool } from '../pool/pool.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Snapshot } from '../topology/snapshot.ts';
 import type { RsaKeys } from './client-auth.ts';
-import type { StatementClassifier } from './command-planner.ts';
+import type { Knowledge, StatementClassifier } from './statement-judge.ts';
+import type { StatementPolicies } from './statement-policy.ts';
 import type { Credentials } from './credentials.ts';
 import type { HoldQueue } from './hold-queue.ts';
 import type { LoginLimiter } from './login-limiter.ts';
@@ -35,6 +36,8 @@ export interface SessionDeps {
   readonly limiter: LoginLimiter;
   readonly trust: LoginTrust;
   readonly classifier: StatementClassifier;
+  readonly policies: StatementPolicies;
+  readonly knowledge: Knowledge;
   /** Null where TLS is off. */
   readonly tls: ClientTls | null;
   readonly rsaKeys: RsaKeys;

@@ -11,6 +11,7 @@ import type { ProvenLogin } from './prove-login.ts';
 import { SessionBackends } from './session-backends.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { SessionState } from './session-state.ts';
+import { StatementJudge } from './statement-judge.ts';
 
 /** What a login gave. */
 export interface LoggedIn {
@@ -29,6 +30,7 @@ export interface SessionParts {
   readonly command: Command;
   readonly state: SessionState;
   readonly prepared: PreparedStatements;
+  readonly judge: StatementJudge;
   readonly planner: CommandPlanner;
   readonly runner: CommandRunner;
 }
@@ -37,24 +39,35 @@ export interface SessionParts {
 export function buildParts(
   deps: SessionDeps,
   login: LoggedIn,
-  session: { owner: RunnerOwner; gone: AbortSignal },
+  session: { owner: RunnerOwner; gone: AbortSignal; clientAddr: string },
 ): SessionParts {
   const { identity, account, stream, proof } = login;
   const { caps, collationId, attributes } = identity;
+  const { classifier, knowledge, metrics } = deps;
   const command = new Command();
   const prepared = new PreparedStatements();
   const state = new SessionState(proof.state, deps.metrics.statements);
-  const context = new ClassifierContext(proof.server, collationId, state);
+  const context = new ClassifierContext(
+    proof.server,
+    { collationId, caps },
+    { state, routines: knowledge.routines },
+  );
   const own = proof.connection === null ? null : { schema: null, collationId, attributes };
-  const { classifier, metrics } = deps;
-  const planner = new CommandPlanner({ state, prepared, classifier, context, caps, command });
+  const policy = deps.policies.forSession({
+    user: identity.user,
+    clientAddr: session.clientAddr,
+    state,
+    context,
+  });
+  const judge = new StatementJudge({ classifier, context, policy, knowledge });
+  const planner = new CommandPlanner({ state, prepared, judge, caps, command });
   const runner = new CommandRunner({
     owner: session.owner,
     deps,
     command,
     state,
     prepared,
-    context,
+    judge,
     caps,
     makeExchange: (owner) => new Exchange(owner, command, { stream, caps }, metrics.traffic),
     makeBackends: (user) =>
@@ -63,5 +76,5 @@ export function buildParts(
   if (proof.connection !== null) {
     runner.adopt(proof.connection, proof.server.role === 'primary' ? 'primary' : 'replica');
   }
-  return { command, state, prepared, planner, runner };
+  return { command, state, prepared, judge, planner, runner };
 }

@@ -39,6 +39,8 @@ export class SessionState {
   autocommit = true;
   noBackslashEscapes = false;
   ansiQuotes: boolean;
+  /** IGNORE_SPACE is in sql_mode. */
+  ignoreSpace: boolean;
   /** character_set_client as it was set, null while it is what the login chose. */
   clientCharset: string | null = null;
   /** COM_SET_OPTION changes it. */
@@ -57,7 +59,8 @@ export class SessionState {
     this.login = login;
     this.variables = login.variables;
     this.multiStatements = login.multiStatements;
-    this.ansiQuotes = hasAnsiQuotes(login.sqlMode);
+    this.ansiQuotes = login.sqlMode.includes('ANSI_QUOTES');
+    this.ignoreSpace = login.sqlMode.includes('IGNORE_SPACE');
     this.clientCharset = login.variables.get('character_set_client') ?? null;
     this.noteStatus(login.status);
   }
@@ -142,7 +145,8 @@ export class SessionState {
     this.pins.clearAll();
     this.savedInsertId = null;
     this.carried = null;
-    this.ansiQuotes = hasAnsiQuotes(this.login.sqlMode);
+    this.ansiQuotes = this.login.sqlMode.includes('ANSI_QUOTES');
+    this.ignoreSpace = this.login.sqlMode.includes('IGNORE_SPACE');
     this.clientCharset = null;
     this.noteStatus(this.login.status);
   }
@@ -152,7 +156,10 @@ export class SessionState {
     // the report is the same.
     if (name === 'timestamp') this.pins.set('opaque');
     if (UNCARRIED.has(name)) return;
-    if (name === 'sql_mode') this.ansiQuotes = hasAnsiQuotes(value);
+    if (name === 'sql_mode') {
+      this.ansiQuotes = value.includes('ANSI_QUOTES');
+      this.ignoreSpace = value.includes('IGNORE_SPACE');
+    }
     if (name === 'character_set_client') this.clientCharset = value;
     // SET NAMES sets the collation too, but servers do not say to what.
     const losesCollation =
@@ -192,5 +199,3 @@ const TRANSACTION_DEFAULTS: ReadonlySet<string> = new Set([
   'tx_isolation',
   'tx_read_only',
 ]);
-
-const hasAnsiQuotes = (sqlMode: string): boolean => sqlMode.includes('ANSI_QUOTES');

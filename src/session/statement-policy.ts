@@ -8,6 +8,7 @@ import {
 } from '../routing/policy.ts';
 import { type LayerDraft, setPolicyWord } from '../routing/policy-words.ts';
 import { RuleSet, type RulesConfig, type SessionRules } from '../routing/rules.ts';
+import type { PoolMode } from '../config/rule-schema.ts';
 import type { NamedTable, StatementFacts, TableSource } from '../routing/rules-match.ts';
 import type { RuleOutcome } from '../routing/rules-subset.ts';
 import type { ClassifyContext } from '../sql/classification.ts';
@@ -51,6 +52,12 @@ export class StatementPolicies {
   constructor(config: RulesConfig, problems: ProblemCounter) {
     this.#rules = new RuleSet(config);
     this.#problems = problems;
+  }
+
+  /** How connections are lent to a client, as far as its login decides. */
+  poolModeOf(user: string, clientAddr: string, schema: string | null): PoolMode {
+    const rules = this.#rules.forSession(user, clientAddr).inSchema(schema);
+    return rules.outcomeOf(NO_FACTS, null, NO_TABLES).policy.poolMode;
   }
 
   /** The policy of one client; selects the rules that are for it. Call it at each login. */
@@ -238,6 +245,7 @@ export class StatementPolicy implements TableSource {
 
 const MAX_NAME_LENGTH = 64;
 const NO_TEXT = Buffer.alloc(0);
+const NO_TABLES: TableSource = { tables: () => [] };
 const NO_FACTS: PolicyFacts = { digestHi: 0, digestLo: 0, hintStart: -1, hintEnd: -1 };
 
 function isEmpty({ target, consistency, maxLagMs, tag }: PolicyLayer): boolean {

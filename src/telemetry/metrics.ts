@@ -5,6 +5,7 @@ import { KnowledgeMetrics } from './knowledge-metrics.ts';
 import type { Traffic } from './plain-counters.ts';
 import { exposeCounter, exposeGauge } from './prom-bridge.ts';
 import { BackendMetrics, TopologyMetrics } from './server-metrics.ts';
+import { createPolicyProblems } from './policy-metrics.ts';
 import { StatementMetrics } from './statement-metrics.ts';
 
 /** Every metric of the proxy, by topic. All labels come from closed sets or are server ids. */
@@ -15,6 +16,7 @@ export interface Metrics {
   readonly backends: BackendMetrics;
   readonly topology: TopologyMetrics;
   readonly holds: HoldMetrics;
+  readonly policyProblems: ReturnType<typeof createPolicyProblems>;
   readonly knowledge: KnowledgeMetrics;
 }
 
@@ -60,6 +62,7 @@ export function createMetrics(options: {
     backends: new BackendMetrics(registry),
     topology: new TopologyMetrics(registry),
     holds: new HoldMetrics(registry),
+    policyProblems: createPolicyProblems(registry),
     knowledge: new KnowledgeMetrics(registry),
   };
   return { metrics, registry };

@@ -1,0 +1,146 @@
+import type { RoutineWatch } from '../monitor/routine-watch.ts';
+import { mayChangeRoutines } from '../monitor/routine-ddl.ts';
+import { type DigestTable, RUN } from '../routing/digest-table.ts';
+import type { LearnedStatements } from '../routing/learned-statements.ts';
+import { isAssumedRead, type Policy } from '../routing/policy.ts';
+import {
+  type Classification,
+  type ClassifyContext,
+  EFFECT,
+  type ReasonCode,
+} from '../sql/classification.ts';
+import { digestText } from '../sql/digest.ts';
+import { COM } from '../wire/command.ts';
+import { HEADER_BYTES } from '../wire/writer.ts';
+import type { Command } from './command.ts';
+import type { Judgement } from './prepared-statements.ts';
+import type { StatementPolicy } from './statement-policy.ts';
+
+/** The part of the classifier that the session uses. */
+export interface StatementClassifier {
+  classify(bytes: Buffer, start: number, end: number, context: ClassifyContext): Classification;
+}
+
+/** What all sessions know of statements beyond their text. */
+export interface Knowledge {
+  readonly digests: DigestTable;
+  readonly learned: LearnedStatements;
+  readonly routines: Pick<RoutineWatch, 'facts' | 'noteDdl'>;
+}
+
+const PREPARED_TEXT_AT = HEADER_BYTES + 1;
+/** Statements that may change what functions and views do. */
+const MAY_BE_DDL: ReadonlySet<ReasonCode> = new Set([
+  'ddl',
+  'admin',
+  'multi-statement',
+  'compound-statement',
+  'unknown-statement',
+  'too-long',
+]);
+
+/**
+ * Judges the statements of one session: what the text says, what clients and rules say of it, and
+ * what servers have taught. Fills in the command; makes nothing for a statement whose digest is
+ * known.
+ */
+export class StatementJudge {
+  readonly policy: StatementPolicy;
+  readonly context: ClassifyContext;
+  private readonly classifier: StatementClassifier;
+  private readonly knowledge: Knowledge;
+
+  constructor(parts: {
+    classifier: StatementClassifier;
+    context: ClassifyContext;
+    policy: StatementPolicy;
+    knowledge: Knowledge;
+  }) {
+    this.classifier = parts.classifier;
+    this.context = parts.context;
+    this.policy = parts.policy;
+    this.knowledge = parts.knowledge;
+  }
+
+  /** A COM_QUERY whose text begins at `command.textAt`. */
+  judgeQuery(command: Command): Classification {
+    const { bytes, textAt } = command;
+    const found = this.classify(command, textAt);
+    this.apply(command, found, this.policy.forQuery(bytes, textAt, found));
+    return found;
+  }
+
+  /** A COM_STMT_PREPARE. */
+  judgePrepare(command: Command): Classification {
+    const found = this.classify(command, PREPARED_TEXT_AT);
+    this.apply(command, found, this.policy.forPrepared(command.bytes, found));
+    return found;
+  }
+
+  /** A command about a prepared statement: as it was classified, but by the rules of now. */
+  judgePrepared(command: Command, packet: Buffer, judgement: Judgement): void {
+    this.apply(command, judgement, this.policy.forPrepared(packet, judgement));
+  }
+
+  /** A replica refused the command as a write: from now on its like go to the primary. */
+  learn(command: Command, why: 'read-only' | 'missing-object'): void {
+    const { digestHi, digestLo } = command;
+    const text = command.statement?.shape.packet ?? command.bytes;
+    const textAt = command.statement === null ? command.textAt : PREPARED_TEXT_AT;
+    const sample = digestText(text, textAt, text.length, this.context);
+    this.knowledge.learned.learn(digestHi, digestLo, why, performance.now(), sample);
+  }
+
+  /** The command is about to be sent, or has ended: others must not trust what it may change. */
+  noteDdl(command: Command): void {
+    if (!MAY_BE_DDL.has(command.cause)) return;
+    const { bytes, statement } = command;
+    const text = statement?.shape.packet ?? bytes;
+    const textAt = statement === null ? command.textAt : PREPARED_TEXT_AT;
+    if (command.isLong || mayChangeRoutines(text, textAt, text.length, this.context)) {
+      this.knowledge.routines.noteDdl();
+    }
+  }
+
+  /** A statement was run: it is counted with its like. */
+  noteRun(command: Command, ended: { onReplica: boolean; failed: boolean; nowMs: number }): void {
+    if (command.com !== COM.QUERY && command.com !== COM.STMT_EXECUTE) return;
+    const run =
+      (ended.onReplica ? RUN.ON_REPLICA : 0) |
+      (ended.failed ? RUN.FAILED : 0) |
+      (command.misrouted ? RUN.MISROUTED : 0);
+    const us = (ended.nowMs - command.startedAtMs) * 1000;
+    const { digestHi, digestLo } = command;
+    this.knowledge.digests.note(digestHi, digestLo, us, run, ended.nowMs);
+  }
+
+  private classify(command: Command, textAt: number): Classification {
+    const { bytes, startedAtMs } = command;
+    const found = this.classifier.classify(bytes, textAt, bytes.length, this.context);
+    const { digests } = this.knowledge;
+    if (digests.wants(found.digestHi, found.digestLo, startedAtMs)) {
+      digests.admit(found, digestText(bytes, textAt, bytes.length, this.context), startedAtMs);
+    }
+    return found;
+  }
+
+  private apply(command: Command, found: Judgement, policy: Policy): void {
+    const { digestHi, digestLo } = found;
+    command.policy = policy;
+    command.cls = found.cls;
+    command.cause = found.reason;
+    command.effects = found.effects;
+    command.digestHi = digestHi;
+    command.digestLo = digestLo;
+    const assumed = policy.assumeRead && isAssumedRead(found, policy);
+    if (!assumed && found.cls !== 'read') return;
+    if (this.knowledge.learned.isLearned(digestHi, digestLo)) {
+      // It has proved to write; what else it does its text does not show.
+      command.cls = 'unknown';
+      command.effects |= EFFECT.OPAQUE;
+    } else if (assumed) {
+      command.cls = 'read';
+      command.effects &= ~EFFECT.OPAQUE;
+    }
+  }
+}
