@@ -8,7 +8,7 @@ import { REPLY } from '../wire/reply-kinds.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
 import type { StatementJudge } from './statement-judge.ts';
-import { LAST_PREPARED, type PreparedStatements } from './prepared-statements.ts';
+import { judgementOf, LAST_PREPARED, type PreparedStatements } from './prepared-statements.ts';
 import type { SessionState } from './session-state.ts';
 
 /** What is to be done with a command. */
@@ -167,8 +167,7 @@ export class CommandPlanner {
     if (found.reason === 'lagwise-setting') return PLAN.SETTING_NOT_PREPARED;
     // Preparing runs nothing: the effects are those of each execution.
     command.effects = 0;
-    // A copy: the classifier uses its object again.
-    const judgement = { ...found };
+    const judgement = judgementOf(found, this.judge.context.routines);
     command.statement = this.prepared.create(command.bytes, this.state.profile, judgement);
     this.setRoute(command);
     return PLAN.SEND;
@@ -179,7 +178,7 @@ export class CommandPlanner {
     if (statement === null) return PLAN.UNKNOWN_STATEMENT;
     command.statement = statement;
     command.reply = reply;
-    this.judge.judgePrepared(command, statement.shape.packet, statement.judgement);
+    this.judge.judgePrepared(command, statement);
     if (command.com !== COM.STMT_EXECUTE) command.effects = 0;
     this.setRoute(command);
     if (command.com === COM.STMT_FETCH && statement.cursorOn === null) return PLAN.NO_CURSOR;

@@ -341,8 +341,11 @@ export class CommandRunner implements ExchangeOwner {
     // What the session has learned the connection has; where they differed before, nobody knows.
     if (connection.profile === before) connection.profile = this.state.profile;
     else if (this.state.profile !== before) connection.profile = null;
-    const { com, effects } = this.command;
-    const explained = (effects & PINNING_EFFECTS) !== 0 || com === COM.STMT_PREPARE;
+    const { com, cause, effects } = this.command;
+    const explained =
+      (effects & (PINNING_EFFECTS | NAMING_EFFECTS)) !== 0 ||
+      com === COM.STMT_PREPARE ||
+      (this.state.pins.any && NAMES_THINGS.has(cause));
     if (reported.opaqueChange && !explained) this.state.pins.set('opaque');
   }
 

@@ -2,6 +2,7 @@ import type { BackendConnection } from '../pool/backend-connection.ts';
 import { type OnServer, StatementShape } from '../pool/statement-cache.ts';
 import type { StateProfile } from '../pool/state-profile.ts';
 import type { Classification } from '../sql/classification.ts';
+import type { RoutineFacts } from '../sql/routine-facts.ts';
 import { COM } from '../wire/command.ts';
 
 /** Statements that one session may have prepared at a time; servers stop at 16 382 for all. */
@@ -17,17 +18,27 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 export const LAST_PREPARED = 0xffff_ffff;
 
 /** What the classifier said of a statement when it was prepared. */
-export type Judgement = Pick<
-  Classification,
-  'cls' | 'reason' | 'effects' | 'digestHi' | 'digestLo' | 'hintStart' | 'hintEnd'
->;
+export interface Judgement
+  extends Pick<
+    Classification,
+    'cls' | 'reason' | 'effects' | 'digestHi' | 'digestLo' | 'hintStart' | 'hintEnd'
+  > {
+  /** What was known of routines then. */
+  readonly facts: RoutineFacts | null;
+}
+
+/** A copy: the classifier uses its object again. */
+export function judgementOf(found: Classification, facts: RoutineFacts | null): Judgement {
+  const { cls, reason, effects, digestHi, digestLo, hintStart, hintEnd } = found;
+  return { cls, reason, effects, digestHi, digestLo, hintStart, hintEnd, facts };
+}
 
 /** A prepared statement of a client. What servers know of it is the connections' matter. */
 export class PreparedStatement {
   /** What the client calls it. */
   readonly id: number;
   readonly shape: StatementShape;
-  readonly judgement: Judgement;
+  judgement: Judgement;
   parameterCount = 0;
   /** Types of the parameters as the client last sent them (flag byte included), null never. */
   types: Buffer | null = null;

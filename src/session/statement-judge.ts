@@ -9,11 +9,11 @@ import {
   EFFECT,
   type ReasonCode,
 } from '../sql/classification.ts';
-import { digestText } from '../sql/digest.ts';
+import { digestSample } from '../routing/digest-sample.ts';
 import { COM } from '../wire/command.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
-import type { Judgement } from './prepared-statements.ts';
+import { type Judgement, judgementOf, type PreparedStatement } from './prepared-statements.ts';
 import type { StatementPolicy } from './statement-policy.ts';
 
 /** The part of the classifier that the session uses. */
@@ -78,8 +78,15 @@ export class StatementJudge {
   }
 
   /** A command about a prepared statement: as it was classified, but by the rules of now. */
-  judgePrepared(command: Command, packet: Buffer, judgement: Judgement): void {
-    this.apply(command, judgement, this.policy.forPrepared(packet, judgement));
+  judgePrepared(command: Command, statement: PreparedStatement): void {
+    const { packet } = statement.shape;
+    const { judgement } = statement;
+    // What a function does may have changed since, or become known.
+    if (judgement.facts !== this.context.routines) {
+      const found = this.classifier.classify(packet, PREPARED_TEXT_AT, packet.length, this.context);
+      statement.judgement = judgementOf(found, this.context.routines);
+    }
+    this.apply(command, statement.judgement, this.policy.forPrepared(packet, statement.judgement));
   }
 
   /** A replica refused the command as a write: from now on its like go to the primary. */
@@ -87,7 +94,7 @@ export class StatementJudge {
     const { digestHi, digestLo } = command;
     const text = command.statement?.shape.packet ?? command.bytes;
     const textAt = command.statement === null ? command.textAt : PREPARED_TEXT_AT;
-    const sample = digestText(text, textAt, text.length, this.context);
+    const sample = digestSample(text, textAt, text.length, this.context);
     this.knowledge.learned.learn(digestHi, digestLo, why, performance.now(), sample);
   }
 
@@ -119,12 +126,12 @@ export class StatementJudge {
     const found = this.classifier.classify(bytes, textAt, bytes.length, this.context);
     const { digests } = this.knowledge;
     if (digests.wants(found.digestHi, found.digestLo, startedAtMs)) {
-      digests.admit(found, digestText(bytes, textAt, bytes.length, this.context), startedAtMs);
+      digests.admit(found, digestSample(bytes, textAt, bytes.length, this.context), startedAtMs);
     }
     return found;
   }
 
-  private apply(command: Command, found: Judgement, policy: Policy): void {
+  private apply(command: Command, found: Omit<Judgement, 'facts'>, policy: Policy): void {
     const { digestHi, digestLo } = found;
     command.policy = policy;
     command.cls = found.cls;

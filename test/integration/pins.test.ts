@@ -141,7 +141,8 @@ const PINS: readonly Pin[] = [
       ['SELECT @@sql_log_bin', 0],
       [`SELECT @@sql_log_bin ${HERE}`, 0],
     ],
-    release: ['SET sql_log_bin = 1'],
+    // What turns it on again is not told from what else such a SET may change: a reset ends it.
+    release: null,
     probes: [sees('SELECT @@sql_log_bin', '1'), sees(`SELECT @@sql_log_bin ${HERE}`, '1')],
   },
 ];
