@@ -105,6 +105,18 @@ export class ScriptedCluster {
     );
   }
 
+  /** Has no connection to a server left that an earlier test may have used. */
+  async emptyPools(): Promise<void> {
+    for (const server of this.servers) server.cutClients();
+    const left = async (): Promise<number> => {
+      const lines = (await this.app.metrics()).split('\n');
+      return lines
+        .filter((line) => line.startsWith('lagwise_backend_connections{'))
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+    };
+    await until('no connection to a server is left', async () => (await left()) === 0);
+  }
+
   closeClients(): void {
     for (const client of this.#clients) client.close();
     this.#clients.clear();
@@ -122,12 +134,13 @@ export class ScriptedCluster {
       admin: { enabled: false },
       servers: this.servers.map(({ id, port }) => ({ id, host: this.host, port })),
       serverTls: { mode: 'off' },
-      pool: { connectTimeoutMs: 1000 },
       shutdown: { drainMs: 100 },
       ...part,
     };
     return {
       ...sections,
+      // Each login is judged: what a test does must not hang on the time since the one before it.
+      pool: { connectTimeoutMs: 1000, trustLoginMs: 0, ...asObject(part['pool']) },
       listen: { port: 0, tls: { mode: 'off' }, ...asObject(part['listen']) },
       monitor: {
         user: MONITOR_USER,
@@ -162,6 +175,8 @@ export function useScriptedCluster(count: number, part: ConfigPart = {}): Script
       server.traits.auth = 'fast';
     }
     await cluster.untilNoClients();
+    await cluster.emptyPools();
+    for (const server of cluster.servers) server.reset();
   });
   afterAll(() => cluster.stop());
   return cluster;

@@ -20,7 +20,7 @@ import { queryTextOffset } from '../../src/wire/packets/query.ts';
 import { isSslRequest } from '../../src/wire/packets/ssl-request.ts';
 import { STATUS } from '../../src/wire/status.ts';
 import { PacketPipe } from './packet-pipe.ts';
-import { ok, prepared, row, rows, several } from './scripted-replies.ts';
+import { err, ok, prepared, row, rows, several } from './scripted-replies.ts';
 
 /** The one password of all accounts of scripted servers. */
 export const PASSWORD = 'the-s3cret';
@@ -147,7 +147,9 @@ const NONCE = Buffer.from('abcdefghijklmnopqrst');
 const LONG_NONCE = Buffer.concat([Buffer.alloc(31, 0x42), Buffer.alloc(1)]);
 /** What stands in front of an Ed25519 key in its DER form. */
 const ED25519_DER = Buffer.from('302a300506032b6570032100', 'hex');
+/** What the pool sends on each connection of its own accord, right behind the login. */
 const TRACKERS = /^SET SESSION session_track_/;
+const MAX_PREPARED = /^SELECT @@GLOBAL\.max_prepared_stmt_count$/;
 let rsa: { privateKey: KeyObject; publicPem: Buffer } | null = null;
 
 /** Made when first needed: it takes longer than all else here. */
@@ -177,7 +179,9 @@ export class ScriptedServer {
     pieceBytes: 0,
   };
   readonly probe: ProbeAnswers = { readOnly: false, gtid: '', source: null, fails: false };
-  /** Commands of clients in order; the tracker statement of a new connection is left out. */
+  /** `max_prepared_stmt_count`; null: the server does not know that variable. */
+  maxPrepared: number | null = 16_382;
+  /** Commands of clients in order; what a new connection begins with is left out. */
   readonly received: ServerCommand[] = [];
   /** Tracker statements that were received. */
   trackerStatements = 0;
@@ -478,6 +482,12 @@ export class ScriptedServer {
     if (rule === undefined && com === COM.QUERY && TRACKERS.test(command.text)) {
       this.trackerStatements += 1;
       await session.send(ok(session));
+      return;
+    }
+    if (rule === undefined && com === COM.QUERY && MAX_PREPARED.test(command.text)) {
+      const { maxPrepared } = this;
+      const unknown = err(1193, "Unknown system variable 'max_prepared_stmt_count'");
+      await session.send(maxPrepared === null ? unknown : row(session, String(maxPrepared)));
       return;
     }
     this.received.push(command);

@@ -127,10 +127,10 @@ test.each([
 });
 
 describe('the load of a server', () => {
-  test('counts what runs most, and sessions that stay half', () => {
+  test('counts what runs and waits, and sessions that read there half', () => {
     const load = new ServerLoad(serverId('db1'));
-    Object.assign(load, { connections: 3, connecting: 1, inFlight: 2 });
-    expect(load.work).toBe(4);
+    Object.assign(load, { connections: 3, connecting: 1, inFlight: 2, waiting: 1, readers: 4 });
+    expect(load.work).toBe(5);
   });
 
   test('follows a connection from its login to its end, once', () => {
@@ -161,11 +161,11 @@ describe('a backend connection', () => {
     connection.setUser(user);
     stream.receive(Buffer.from('x'));
     stream.drain();
-    connection.quit(Buffer.from('bye'));
+    connection.quit();
     stream.receive(Buffer.from('y'));
     stream.close();
     expect(events).toEqual(['bytes x', 'drain']);
-    expect([stream.bytes.toString(), stream.ended]).toEqual(['bye', true]);
+    expect([stream.bytes.toString('hex'), stream.ended]).toEqual(['0100000001', true]);
   });
 
   test('that nobody uses is closed when its server speaks', () => {

@@ -1,11 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ClassifierContext } from '../../../src/session/classifier-context.ts';
 import { Command } from '../../../src/session/command.ts';
 import { CommandPlanner, PLAN } from '../../../src/session/command-planner.ts';
 import { LAST_PREPARED, PreparedStatements } from '../../../src/session/prepared-statements.ts';
-import { SessionState } from '../../../src/session/session-state.ts';
+import type { SessionState } from '../../../src/session/session-state.ts';
 import { EFFECT } from '../../../src/sql/classification.ts';
-import { Classifier } from '../../../src/sql/classify.ts';
 import type { Flavor } from '../../../src/topology/snapshot.ts';
 import { CAP, union } from '../../../src/wire/capability.ts';
 import { COM } from '../../../src/wire/command.ts';
@@ -15,6 +13,7 @@ import { REPLY } from '../../../src/wire/reply-kinds.ts';
 import { STATUS } from '../../../src/wire/status.ts';
 import { frame, PacketWriter } from '../../../src/wire/writer.ts';
 import { fakeBackend } from '../../support/fake-backend.ts';
+import { aContext, aJudge, aSessionState } from '../../support/fake-session.ts';
 import { NEW_CAPS } from '../../support/replies.ts';
 import { aServer } from '../../support/snapshots.ts';
 
@@ -24,18 +23,11 @@ let command: Command;
 let planner: CommandPlanner;
 
 function make(caps = NEW_CAPS, flavor: Flavor = 'mysql'): void {
-  state = new SessionState({ schema: null, status: STATUS.AUTOCOMMIT, sqlMode: '' });
+  state = aSessionState();
   prepared = new PreparedStatements();
   command = new Command();
-  const context = new ClassifierContext(aServer({ flavor }), 45, state);
-  planner = new CommandPlanner({
-    state,
-    prepared,
-    classifier: new Classifier(),
-    context,
-    caps,
-    command,
-  });
+  const judge = aJudge(state, aContext(state, { server: aServer({ flavor }), caps }));
+  planner = new CommandPlanner({ state, prepared, judge, caps, command });
 }
 beforeEach(() => make());
 
@@ -86,7 +78,7 @@ describe('where a statement goes', () => {
       'read-only-transaction',
     ],
     ['with autocommit=0', () => state.noteStatus(0), 'primary', 'autocommit-off'],
-    ['when pinned', () => state.pinOpaque(), 'same', 'pinned'],
+    ['when pinned', () => state.pins.set('opaque'), 'same', 'pinned'],
   ])('a read %s: %s, because %s', (_, prepare, target, reason) => {
     prepare();
     query('SELECT 1');
@@ -179,9 +171,9 @@ describe('prepared statements', () => {
     const statement = aStatement('SET @a = ?');
     expect(command.reply).toBe(REPLY.PREPARE);
     expect(command.effects).toBe(0);
-    expect(statement.effects & EFFECT.SETS_USER_VARIABLE).not.toBe(0);
+    expect(statement.judgement.effects & EFFECT.SETS_USER_VARIABLE).not.toBe(0);
     expect(onId(COM.STMT_EXECUTE, statement.id)).toBe(PLAN.SEND);
-    expect(command.effects).toBe(statement.effects);
+    expect(command.effects).toBe(statement.judgement.effects);
     onId(COM.STMT_RESET, statement.id);
     expect([command.effects, command.reply]).toEqual([0, REPLY.SIMPLE]);
   });
@@ -190,7 +182,7 @@ describe('prepared statements', () => {
     const packet = frame(Buffer.from('\u0016SELECT ?'), 0);
     plan(packet);
     packet.fill(0);
-    expect(command.statement?.packet.toString('latin1')).toContain('SELECT ?');
+    expect(command.statement?.shape.packet.toString('latin1')).toContain('SELECT ?');
   });
 
   test('go where their class goes', () => {
@@ -202,7 +194,7 @@ describe('prepared statements', () => {
 
   test('rows are fetched from an open cursor only', () => {
     const statement = aStatement('SELECT ?');
-    expect(onId(COM.STMT_FETCH, statement.id)).toBe(PLAN.STATEMENT_LOST);
+    expect(onId(COM.STMT_FETCH, statement.id)).toBe(PLAN.NO_CURSOR);
     statement.cursorOn = fakeBackend().connection;
     expect(onId(COM.STMT_FETCH, statement.id)).toBe(PLAN.SEND);
     expect(command.reply).toBe(REPLY.ROWS);

@@ -5,7 +5,7 @@ import { Exchange, type ExchangeOwner } from '../../../src/session/exchange.ts';
 import { Traffic } from '../../../src/telemetry/plain-counters.ts';
 import { CAP, without } from '../../../src/wire/capability.ts';
 import { COM } from '../../../src/wire/command.ts';
-import { encodeErr } from '../../../src/wire/packets/err.ts';
+import { decodeErr, encodeErr } from '../../../src/wire/packets/err.ts';
 import { REPLY } from '../../../src/wire/reply-kinds.ts';
 import { fakeBackend } from '../../support/fake-backend.ts';
 import { FakeStream } from '../../support/fake-stream.ts';
@@ -29,6 +29,12 @@ class Owner implements ExchangeOwner {
   }
   onExchangeLost(_connection: BackendConnection, why: string): void {
     this.events.push(`lost: ${why}`);
+  }
+  onPrepared(_connection: BackendConnection, statementId: number): void {
+    this.events.push(`prepared as ${statementId}`);
+  }
+  onRestoreRefused(_connection: BackendConnection, error: Buffer): void {
+    this.events.push(`refused: ${decodeErr(error).message}`);
   }
   onIdleLost(): void {
     this.events.push('idle lost');

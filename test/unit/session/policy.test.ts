@@ -10,12 +10,12 @@ import { LoginLimiter } from '../../../src/session/login-limiter.ts';
 import { isUnreachable, lossError } from '../../../src/session/loss.ts';
 import { verdictOnError } from '../../../src/session/retry-policy.ts';
 import { SessionBinding } from '../../../src/session/session-binding.ts';
-import { SessionState } from '../../../src/session/session-state.ts';
 import { EFFECT, type StatementClass } from '../../../src/sql/classification.ts';
 import { COM } from '../../../src/wire/command.ts';
 import { encodeErr } from '../../../src/wire/packets/err.ts';
 import { STATUS } from '../../../src/wire/status.ts';
 import { fakeBackend } from '../../support/fake-backend.ts';
+import { aSessionState } from '../../support/fake-session.ts';
 
 function aCommand(cls: StatementClass, given: Partial<Command> = {}): Command {
   const command = new Command();
@@ -129,7 +129,7 @@ describe('a session’s binding', () => {
   const one = fakeBackend().connection;
   const two = fakeBackend().connection;
   function made() {
-    const state = new SessionState({ schema: null, status: STATUS.AUTOCOMMIT, sqlMode: '' });
+    const state = aSessionState();
     return { state, binding: new SessionBinding(state) };
   }
   const IN = STATUS.IN_TRANS | STATUS.AUTOCOMMIT;
@@ -148,7 +148,7 @@ describe('a session’s binding', () => {
 
   test('a pin is where it came up first, and is gone with its state', () => {
     const { state, binding } = made();
-    state.pinOpaque();
+    state.pins.set('opaque');
     binding.noteReply(one, STATUS.AUTOCOMMIT);
     binding.noteReply(two, STATUS.AUTOCOMMIT);
     expect([binding.isPinnedTo(one), binding.isPinnedTo(two)]).toEqual([true, false]);

@@ -2,77 +2,39 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
 import { LagwiseError } from '../../../src/lib/errors.ts';
 import { serverId } from '../../../src/lib/ids.ts';
-import type { BackendUser } from '../../../src/pool/backend-connection.ts';
-import type { BackendPool, Lease } from '../../../src/pool/pool.ts';
-import { ServerLoad } from '../../../src/pool/server-load.ts';
+import type { PoolAccount } from '../../../src/pool/account.ts';
+import { type BackendUser, LEFT } from '../../../src/pool/backend-connection.ts';
 import { ServerRefusedError } from '../../../src/pool/server-refused-error.ts';
 import { Command } from '../../../src/session/command.ts';
 import { HoldQueue } from '../../../src/session/hold-queue.ts';
 import { PreparedStatements } from '../../../src/session/prepared-statements.ts';
-import { SessionBackends } from '../../../src/session/session-backends.ts';
+import { type BackendsOptions, SessionBackends } from '../../../src/session/session-backends.ts';
 import type { SessionDeps } from '../../../src/session/session-deps.ts';
-import { SessionState } from '../../../src/session/session-state.ts';
+import type { SessionState } from '../../../src/session/session-state.ts';
 import type { RouteTarget } from '../../../src/routing/route.ts';
 import type { ServerView, Snapshot } from '../../../src/topology/snapshot.ts';
 import { COM } from '../../../src/wire/command.ts';
 import { encodeErr } from '../../../src/wire/packets/err.ts';
-import { encodeOk } from '../../../src/wire/packets/ok.ts';
 import { encodeSessionState } from '../../../src/wire/packets/session-state.ts';
 import { STATUS } from '../../../src/wire/status.ts';
-import { fakeBackend, quietTelemetry } from '../../support/fake-backend.ts';
-import type { FakeStream } from '../../support/fake-stream.ts';
+import { encodeTextResultset } from '../../../src/wire/text-resultset.ts';
+import { anAccount, quietTelemetry } from '../../support/fake-backend.ts';
+import { FakePool } from '../../support/fake-pool.ts';
+import { aSessionState } from '../../support/fake-session.ts';
 import { NEW_CAPS } from '../../support/replies.ts';
 import { aServer, aSnapshot } from '../../support/snapshots.ts';
+import { until } from '../../support/until.ts';
 
 const view = (id: string, given: Partial<ServerView> = {}) =>
   aServer({ id: serverId(id), ...given });
 const primary = (id = 'db1') =>
   view(id, { role: 'primary', caughtUpToMs: Number.POSITIVE_INFINITY });
-const OK = encodeOk({ status: STATUS.AUTOCOMMIT }, 1, { caps: NEW_CAPS });
-
-interface Opened {
-  readonly lease: Lease;
-  readonly stream: FakeStream;
-  fate: 'reuse' | 'discard' | null;
-}
-
-/** Opens connections to nobody; each answers OK to all that it is sent, unless told otherwise. */
-class FakePool {
-  readonly opened: Opened[] = [];
-  readonly failing = new Map<string, unknown>();
-  readonly loads = new Map<string, ServerLoad>();
-  /** What connections to a server answer to the commands that set them up. */
-  readonly answers = new Map<string, Buffer>();
-
-  loadOf(id: string): ServerLoad {
-    const load = this.loads.get(id) ?? new ServerLoad(serverId(id));
-    this.loads.set(id, load);
-    return load;
-  }
-
-  acquire(server: ServerView): Promise<Lease> {
-    const failure = this.failing.get(server.id);
-    if (failure !== undefined) return Promise.reject(failure);
-    const { connection, stream } = fakeBackend({ server, load: this.loadOf(server.id) });
-    const write = stream.write.bind(stream);
-    stream.write = (bytes) => {
-      queueMicrotask(() => stream.sink?.onBytes(this.answers.get(server.id) ?? OK));
-      return write(bytes);
-    };
-    const release = (fate: 'reuse' | 'discard') => {
-      opened.fate = fate;
-      connection.destroy();
-    };
-    const opened: Opened = { lease: { connection, release }, stream, fate: null };
-    this.opened.push(opened);
-    return Promise.resolve(opened.lease);
-  }
-
-  /** Servers that a connection was opened to, in order. */
-  get servers(): string[] {
-    return this.opened.map(({ lease }) => lease.connection.server.id);
-  }
-}
+/** A result of one row of one column. */
+const aNumber = (value: string) =>
+  encodeTextResultset(
+    { columns: ['n'], rows: [[value]] },
+    { seq: 1, caps: NEW_CAPS, status: STATUS.AUTOCOMMIT },
+  );
 
 let pool: FakePool;
 let snapshot: Snapshot;
@@ -81,6 +43,7 @@ let telemetry: ReturnType<typeof quietTelemetry>;
 let backends: SessionBackends;
 let state: SessionState;
 let gone: AbortController;
+let account: PoolAccount;
 const command = new Command();
 const ignoring: BackendUser = {
   onBackendBytes: () => undefined,
@@ -88,7 +51,7 @@ const ignoring: BackendUser = {
   onBackendClose: (connection) => backends.dropped(connection),
 };
 
-function make(part: Readonly<Record<string, unknown>> = {}): void {
+function make(part: Readonly<Record<string, unknown>> = {}, given: Partial<BackendsOptions> = {}) {
   pool = new FakePool();
   telemetry = quietTelemetry();
   const config = parseConfig(
@@ -100,31 +63,27 @@ function make(part: Readonly<Record<string, unknown>> = {}): void {
     { env: {} },
   );
   holds = new HoldQueue(config.failover, telemetry.metrics.holds, () => snapshot);
-  state = new SessionState({ schema: null, status: STATUS.AUTOCOMMIT, sqlMode: '' });
+  state = aSessionState();
   gone = new AbortController();
+  account = anAccount();
   const deps = {
     config,
     holds,
     metrics: telemetry.metrics,
     logger: telemetry.logger,
     topology: { current: () => snapshot },
-    pool: pool as unknown as BackendPool,
+    pool: pool.asPool,
     random: () => 0,
   };
   backends = new SessionBackends({
     deps: deps as unknown as SessionDeps,
-    identity: {
-      user: 'app',
-      password: Buffer.alloc(0),
-      schema: null,
-      collationId: 45,
-      caps: NEW_CAPS,
-      attributes: null,
-    },
+    account,
+    own: null,
     state,
     prepared: new PreparedStatements(),
     user: ignoring,
     gone: gone.signal,
+    ...given,
   });
 }
 
@@ -184,7 +143,7 @@ describe('reads', () => {
     expect(await obtain('replica')).toBe('db3');
     expect(fallbacks.total).toBe(0);
     pool.failing.set('db3', new LagwiseError('backend-connect', 'refused'));
-    backends.releaseReplica('discard');
+    backends.releaseAll(() => 'discard');
     expect(await obtain('replica')).toBe('db1');
     expect(fallbacks.get('connect')).toBe(1);
     expect(fallbacks.total).toBe(1);
@@ -207,16 +166,16 @@ describe('reads', () => {
     await obtain('replica');
     publish(changed, view('db3'), ...(changed.role === 'primary' ? [] : [primary()]));
     expect(await obtain('replica')).toBe('db3');
-    expect(pool.opened[0]?.fate).toBe('reuse');
+    expect(pool.released).toEqual([['db2', 'reuse']]);
   });
 
   test('move to a replica that has clearly less to do, not for a little', async () => {
     await obtain('replica');
-    pool.loadOf('db2').connections = 4;
-    pool.loadOf('db3').connections = 1;
+    pool.loadOf('db2').readers = 4;
+    pool.loadOf('db3').readers = 1;
     publish(primary(), view('db2'), view('db3'));
     expect(await obtain('replica')).toBe('db2');
-    pool.loadOf('db2').connections = 6;
+    pool.loadOf('db2').readers = 5;
     publish(primary(), view('db2'), view('db3'));
     expect(await obtain('replica')).toBe('db3');
   });
@@ -251,19 +210,32 @@ describe('reads', () => {
     expect(await obtain('replica')).toBe('db3');
   });
 
-  test('go to the primary where the replica refuses the session’s state, until that changes', async () => {
+  test('go to the primary where a replica refuses the session’s state, until that changes', async () => {
     setVariable();
-    pool.answers.set(
-      'db2',
-      encodeErr({ code: 1298, sqlState: 'HY000', message: 'Unknown time zone' }, 1),
-    );
+    const asked = aim('replica');
+    const connection = await backends.obtain(asked);
+    backends.refusedBy(connection, asked);
+    expect([pool.released, asked.failure]).toEqual([[['db2', 'discard']], 'refused']);
     expect(await obtain('replica')).toBe('db1');
-    expect(pool.opened[0]?.fate).toBe('discard');
-    pool.answers.clear();
+    expect(telemetry.metrics.statements.fallbacks.get('refused')).toBe(1);
+    publish(primary(), view('db2'), view('db3'));
     expect(await obtain('replica')).toBe('db1');
     publish(primary(), view('db2'), view('db3'));
     setVariable();
     expect(await obtain('replica')).toBe('db2');
+  });
+
+  test('are not sent elsewhere by a pool that is used up: that is no fault of the server', async () => {
+    pool.failing.set('db2', new LagwiseError('limit', 'all in use'));
+    await expect(backends.obtain(aim('replica'))).rejects.toMatchObject({ source: 'limit' });
+    expect(pool.servers).toEqual([]);
+  });
+
+  test('go to the primary where a replica refuses the account', async () => {
+    const packet = { code: 1045, sqlState: '28000', message: 'Access denied' };
+    pool.failing.set('db2', new ServerRefusedError('db2', packet));
+    expect(await obtain('replica')).toBe('db1');
+    expect(telemetry.metrics.statements.fallbacks.get('refused')).toBe(1);
   });
 
   test('fail with each server’s reason where they may not fall back', async () => {
@@ -276,40 +248,171 @@ describe('reads', () => {
 });
 
 describe('state', () => {
+  const REFUSED = encodeErr({ code: 1298, sqlState: 'HY000', message: 'Unknown time zone' }, 1);
+
   test('is brought to a connection once, and again when it changed elsewhere', async () => {
     setVariable();
-    await obtain('primary');
-    await obtain('replica');
-    await obtain('primary');
-    const sent = () => pool.opened.map(({ stream }) => stream.written.length);
-    expect(sent()).toEqual([1, 1]);
+    const connection = await backends.obtain(aim('primary'));
+    await backends.restore(connection, state.profile);
+    await backends.restore(connection, state.profile);
+    expect([pool.sent(0).length, connection.profile]).toEqual([1, state.profile]);
     publish(primary(), view('db2'), view('db3'));
     setVariable();
-    expect(backends.ready(aim('primary'))).toBeNull();
-    await obtain('primary');
-    expect(sent()).toEqual([2, 1]);
+    await backends.restore(connection, state.profile);
+    expect([pool.sent(0).length, connection.profile]).toEqual([2, state.profile]);
   });
 
-  test('that the primary refuses is its own error', async () => {
+  test('that a server refuses is its own error, and what the connection has is not known', async () => {
     setVariable();
-    pool.answers.set(
-      'db1',
-      encodeErr({ code: 1298, sqlState: 'HY000', message: 'Unknown time zone' }, 1),
+    pool.answers.set('db1', REFUSED);
+    const connection = await backends.obtain(aim('primary'));
+    await expect(backends.restore(connection, state.profile)).rejects.toBeInstanceOf(
+      ServerRefusedError,
     );
-    await expect(backends.obtain(aim('primary'))).rejects.toBeInstanceOf(ServerRefusedError);
+    expect(connection.profile).toBeNull();
+    backends.settle(() => null, 0);
+    expect(pool.released).toEqual([['db1', 'discard']]);
   });
 
   test('that cannot be brought since the server is lost leaves no dead connection behind', async () => {
-    await obtain('primary');
+    const connection = await backends.obtain(aim('primary'));
     setVariable();
     pool.answers.set('db1', Buffer.from([1, 0, 0, 1, 0x42]));
-    await expect(backends.obtain(aim('primary'))).rejects.toThrow(/malformed/);
-    expect(pool.opened[0]?.stream.destroyed).toBe(true);
+    await expect(backends.restore(connection, state.profile)).rejects.toThrow(/malformed/);
+    expect(pool.at(0).stream.destroyed).toBe(true);
     pool.answers.clear();
     expect(backends.ready(aim('primary'))).toBeNull();
     expect(await obtain('primary')).toBe('db1');
     expect(pool.servers).toEqual(['db1', 'db1']);
     expect(backends.primaryConnection?.isClosed).toBe(false);
+  });
+
+  test('is forgotten by the servers on a reset, and connections that cannot are dropped', async () => {
+    await obtain('primary');
+    await obtain('replica');
+    pool.answers.set('db2', REFUSED);
+    await backends.reset();
+    expect(pool.sent(0)).toHaveLength(3);
+    expect([backends.primaryConnection?.isClosed, backends.replicaConnection]).toEqual([
+      false,
+      null,
+    ]);
+    expect(pool.at(1).stream.destroyed).toBe(true);
+  });
+});
+
+describe('between two statements', () => {
+  const free = () => null;
+  const idleOn = (id: string) => pool.of(serverId(id)).idle.size;
+
+  test('connections are given back, and taken again without a promise', async () => {
+    const connection = await backends.obtain(aim('primary'));
+    backends.noteEnd(connection, 0, -1);
+    backends.settle(free, 1);
+    expect([backends.primaryConnection, idleOn('db1'), connection.keeper]).toEqual([null, 1, null]);
+    expect(backends.ready(aim('primary'))).toBe(connection);
+    expect([idleOn('db1'), pool.servers]).toEqual([0, ['db1']]);
+  });
+
+  test('what is tied to the session stays with it, and says why', async () => {
+    const connection = await backends.obtain(aim('primary'));
+    await obtain('replica');
+    backends.settle((each) => (each === connection ? 'transaction' : null), 1);
+    expect([backends.primaryConnection, backends.replicaConnection]).toEqual([connection, null]);
+    expect(connection.heldFor).toBe('transaction');
+  });
+
+  test('a session that keeps its own gives none back', async () => {
+    make({}, { own: { schema: null, collationId: 45, attributes: null } });
+    const connection = await backends.obtain(aim('primary'));
+    backends.settle(free, 1);
+    expect([backends.keepsOwn, backends.primaryConnection, connection.heldFor]).toEqual([
+      true,
+      connection,
+      'session-mode',
+    ]);
+  });
+
+  test('what only a reset takes back is reset before others have it', async () => {
+    (await backends.obtain(aim('primary'))).tainted = true;
+    backends.settle(free, 1);
+    expect(pool.released).toEqual([['db1', 'reset']]);
+  });
+
+  test('what was left to be asked for is kept, and found again', async () => {
+    const connection = await backends.obtain(aim('replica'));
+    backends.noteEnd(connection, LEFT.DIAGNOSTICS, -1);
+    backends.settle(free, 1);
+    expect([connection.keeper, backends.replicaConnection]).toEqual([backends, null]);
+    expect(backends.again()).toBe(connection);
+    expect([connection.keeper, backends.replicaConnection]).toEqual([null, connection]);
+  });
+
+  test('nothing is found again where another session has had it', async () => {
+    const connection = await backends.obtain(aim('primary'));
+    backends.noteEnd(connection, 0, -1);
+    backends.settle(free, 1);
+    const other = pool.of(serverId('db1'));
+    expect(other.take(account, state.profile)).toBe(connection);
+    expect(backends.again()).toBeNull();
+    other.giveBack(connection, 2);
+    expect(backends.again()).toBeNull();
+  });
+
+  test('warnings are saved when others need the connection', async () => {
+    const connection = await backends.obtain(aim('replica'));
+    backends.noteEnd(connection, LEFT.DIAGNOSTICS, 3);
+    backends.settle(free, 1);
+    const saving = backends.giveUp(connection);
+    expect(saving).not.toBeNull();
+    expect(backends.saving).toBe(saving);
+    await saving;
+    expect(pool.sent(0)).toEqual([`${COM.QUERY} SHOW WARNINGS`]);
+    expect(backends.saving).toBeNull();
+    expect(backends.remembered.rowCount).toBe(3);
+    expect(backends.remembered.warnings).not.toBeNull();
+    // The next statement has left something else.
+    backends.noteEnd(connection, 0, -1);
+    expect(backends.remembered).toEqual({ warnings: null, rowCount: -1 });
+  });
+
+  test('a count of rows needs no saving', async () => {
+    const connection = await backends.obtain(aim('primary'));
+    backends.noteEnd(connection, LEFT.ROW_COUNT, 3);
+    backends.settle(free, 1);
+    expect(backends.giveUp(connection)).toBeNull();
+  });
+
+  test('what is kept goes back for all when the session ends or starts anew', async () => {
+    const connection = await backends.obtain(aim('primary'));
+    backends.insertId.noteSet(connection);
+    backends.noteEnd(connection, 0, -1);
+    backends.settle(free, 1);
+    expect(connection.keeper).toBe(backends);
+    backends.forgetKept();
+    expect([connection.keeper, connection.idle, backends.insertId.connection]).toEqual([
+      null,
+      true,
+      null,
+    ]);
+    expect(pool.of(serverId('db1')).take(anAccount('other'), state.profile)).toBeNull();
+    expect(pool.of(serverId('db1')).take(account, state.profile)).toBe(connection);
+  });
+
+  test('an insert id is saved before the connection that has it is reset', async () => {
+    const connection = await backends.obtain(aim('primary'));
+    backends.insertId.noteSet(connection);
+    connection.tainted = true;
+    pool.answers.set('db1', aNumber('77'));
+    backends.settle(free, 1);
+    await until('it is reset', () => pool.released.length > 0);
+    expect([pool.released, state.savedInsertId]).toEqual([[['db1', 'reset']], '77']);
+  });
+
+  test('a client that asked in vain has them kept longer', () => {
+    expect(account.asksAfterwards).toBe(false);
+    backends.askedInVain();
+    expect(account.asksAfterwards).toBe(true);
   });
 });
 
@@ -321,7 +424,7 @@ describe('the primary', () => {
     const waiting = obtain('primary');
     publish(primary('db2'), view('db3'));
     expect(await waiting).toBe('db2');
-    expect(pool.opened[0]?.fate).toBe('reuse');
+    expect(pool.released).toEqual([['db1', 'reuse']]);
   });
 
   test('that cannot be reached is tried again with the next snapshot', async () => {
@@ -343,15 +446,20 @@ describe('the primary', () => {
     await expect(backends.obtain(aim('primary'))).rejects.toMatchObject({
       source: 'client-network',
     });
-    expect(pool.opened.every(({ fate }) => fate === 'reuse')).toBe(true);
+    expect(pool.opened.every(({ connection }) => connection.idle)).toBe(true);
     expect(backends.primaryConnection).toBeNull();
   });
 });
 
-test('all that is held is given back as is said', async () => {
+test('all that is held is given back as is said, and nobody reads there any more', async () => {
   await obtain('primary');
   await obtain('replica');
-  backends.releaseAll('discard');
-  expect(pool.opened.map(({ fate }) => fate)).toEqual(['discard', 'discard']);
+  expect(pool.loadOf('db2').readers).toBe(1);
+  backends.releaseAll((connection) => (connection.server.id === 'db1' ? 'discard' : 'reuse'));
+  expect(pool.released).toEqual([
+    ['db1', 'discard'],
+    ['db2', 'reuse'],
+  ]);
+  expect(pool.loadOf('db2').readers).toBe(0);
   expect([backends.primaryConnection, backends.replicaConnection]).toEqual([null, null]);
 });

@@ -1,46 +1,64 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ClassifierContext } from '../../../src/session/classifier-context.ts';
-import { restorationOf } from '../../../src/session/restore.ts';
-import { SessionState } from '../../../src/session/session-state.ts';
+import type { SessionState } from '../../../src/session/session-state.ts';
 import { CHARSET_KIND } from '../../../src/sql/charset-kind.ts';
-import { EFFECT } from '../../../src/sql/classification.ts';
-import { TRACKER_STATEMENTS } from '../../../src/pool/trackers.ts';
-import { COM } from '../../../src/wire/command.ts';
-import { Framer } from '../../../src/wire/framer.ts';
 import {
   encodeSessionState,
   type SessionStateEntry,
 } from '../../../src/wire/packets/session-state.ts';
 import { STATUS } from '../../../src/wire/status.ts';
-import { fakeBackend } from '../../support/fake-backend.ts';
+import { aProfile, vars } from '../../support/fake-backend.ts';
+import { aContext, aSessionState } from '../../support/fake-session.ts';
 import { aServer } from '../../support/snapshots.ts';
 
 const AUTOCOMMIT = STATUS.AUTOCOMMIT;
 let state: SessionState;
 beforeEach(() => {
-  state = new SessionState({ schema: 'shop', status: AUTOCOMMIT, sqlMode: '' });
+  state = aSessionState({ schema: 'shop' });
 });
 
 const report = (...entries: SessionStateEntry[]) => state.noteReported(encodeSessionState(entries));
 const set = (name: string, value: string) => report({ t: 'system-variable', name, value });
 
 describe('what servers report', () => {
-  test('variables and schema are carried, and each change is a new version', () => {
+  test('variables and schema are carried: equal states are the same profile', () => {
+    expect(state.profile).toBe(aProfile({ schema: 'shop' }));
     set('time_zone', '+01:00');
+    expect(state.profile).toBe(
+      aProfile({ schema: 'shop', variables: vars({ time_zone: '+01:00' }) }),
+    );
     report({ t: 'schema', schema: 'other' });
-    expect([state.version, state.schema, [...state.variables]]).toEqual([
-      2,
-      'other',
-      [['time_zone', '+01:00']],
-    ]);
+    state.setMultiStatements(true);
+    expect(state.profile).toBe(
+      aProfile({
+        schema: 'other',
+        variables: vars({ time_zone: '+01:00' }),
+        multiStatements: true,
+      }),
+    );
   });
 
-  test('the same again is no new version', () => {
+  test('the same again is the same state', () => {
     set('time_zone', '+01:00');
-    const { version } = state;
+    const { profile } = state;
     set('time_zone', '+01:00');
     report({ t: 'schema', schema: 'shop' });
-    expect(state.version).toBe(version);
+    expect(state.profile).toBe(profile);
+  });
+
+  test('a login’s character set is part of its state', () => {
+    const variables = vars({ character_set_client: 'gbk', collation_connection: 'gbk_bin' });
+    const gbk = aSessionState({ variables });
+    expect([gbk.profile, gbk.clientCharset]).toEqual([aProfile({ variables }), 'gbk']);
+  });
+
+  test.each([
+    ['transaction_isolation', true],
+    ['transaction_read_only', true],
+    ['tx_isolation', true],
+    ['tx_read_only', true],
+    ['time_zone', false],
+  ])('%s is a default of transactions: %s', (name, expected) => {
+    expect(set(name, '1').transactionDefaults).toBe(expected);
   });
 
   test('an empty schema is none', () => {
@@ -67,7 +85,7 @@ describe('what servers report', () => {
     'last_insert_id',
   ])('%s is not carried to other servers', (name) => {
     set(name, '1');
-    expect([state.version, state.variables.size]).toEqual([0, 0]);
+    expect([state.profile, state.variables.size]).toEqual([aProfile({ schema: 'shop' }), 0]);
   });
 
   test('a change that nothing explains is told of; one that a variable explains is not', () => {
@@ -88,6 +106,9 @@ describe('what servers report', () => {
       ).collationUnknown,
     ).toBe(false);
     expect(state.variables.get('collation_connection')).toBe('utf8mb4_bin');
+    // The charset alone takes the collation along: what it is now is not known.
+    set('character_set_connection', 'utf8mb4');
+    expect(state.variables.has('collation_connection')).toBe(false);
   });
 
   test('status flags tell of transactions', () => {
@@ -116,67 +137,38 @@ describe('what servers report', () => {
 describe('pins', () => {
   test('a session’s clock cannot be carried: set to DEFAULT it is reported like a fixed time', () => {
     set('timestamp', '1700000000.123456');
-    expect(state.pins).not.toBe(0);
+    expect(state.pins.reasons).toEqual(['opaque']);
     expect(state.variables.has('timestamp')).toBe(false);
   });
 
-  const PINNING = [
-    EFFECT.SETS_USER_VARIABLE,
-    EFFECT.CREATES_TEMPORARY_TABLE,
-    EFFECT.LOCKS_TABLES,
-    EFFECT.TAKES_USER_LOCK,
-    EFFECT.PREPARES_STATEMENT,
-    EFFECT.OPENS_HANDLER,
-    EFFECT.XA,
-  ];
-
-  test.each(PINNING)('effect %d pins, even where the statement failed', (effect) => {
-    state.noteEffects(effect, false);
-    expect(state.pins).not.toBe(0);
+  test('end with a reset, as does what the session knew of its last insert id', () => {
+    state.pins.set('user-variable');
+    state.savedInsertId = '7';
     state.reset();
-    expect(state.pins).toBe(0);
+    expect([state.pins.any, state.savedInsertId]).toEqual([false, null]);
   });
+});
 
-  test.each([
-    ['UNLOCK TABLES', EFFECT.LOCKS_TABLES, EFFECT.UNLOCKS_TABLES],
-    ['RELEASE_ALL_LOCKS()', EFFECT.TAKES_USER_LOCK, EFFECT.RELEASES_ALL_USER_LOCKS],
-  ])('%s ends its pin only if it succeeded, and no other', (_, pins, unpins) => {
-    state.noteEffects(pins, true);
-    state.noteEffects(unpins, false);
-    expect(state.pins).not.toBe(0);
-    state.noteEffects(unpins, true);
-    expect(state.pins).toBe(0);
-    state.noteEffects(pins | EFFECT.SETS_USER_VARIABLE, true);
-    state.noteEffects(unpins, true);
-    expect(state.pins).not.toBe(0);
-  });
-
-  test.each([
-    EFFECT.DROPS_TEMPORARY_TABLE,
-    EFFECT.DEALLOCATES_STATEMENT,
-    EFFECT.RELEASES_USER_LOCK,
-  ])('effect %d may leave others behind and ends none', (effect) => {
-    for (const pinning of PINNING) state.noteEffects(pinning, true);
-    const { pins } = state;
-    state.noteEffects(effect, true);
-    expect(state.pins).toBe(pins);
-  });
-
-  test('what does not pin leaves the session free', () => {
-    state.noteEffects(
-      EFFECT.STARTS_TRANSACTION | EFFECT.IMPLICIT_COMMIT | EFFECT.CHANGES_SCHEMA,
-      true,
-    );
-    expect(state.pins).toBe(0);
+describe('a reset', () => {
+  test('leaves the schema and the option, and takes all variables to the servers’ defaults', () => {
+    state = aSessionState({
+      schema: 'shop',
+      variables: vars({ character_set_client: 'latin1' }),
+      multiStatements: true,
+    });
+    set('time_zone', '+01:00');
+    report({ t: 'schema', schema: 'other' });
+    state.reset();
+    expect(state.profile).toBe(aProfile({ schema: 'other', multiStatements: true }));
+    expect(state.clientCharset).toBeNull();
   });
 });
 
 describe('how statements are to be read', () => {
   const GBK = 28;
-  const UTF8MB4 = 45;
 
   test('follows the session, and its reset', () => {
-    const context = new ClassifierContext(aServer(), UTF8MB4, state);
+    const context = aContext(state);
     set('sql_mode', 'REAL_AS_FLOAT,ANSI_QUOTES');
     state.noteStatus(STATUS.NO_BACKSLASH_ESCAPES);
     set('character_set_client', 'gbk');
@@ -194,12 +186,11 @@ describe('how statements are to be read', () => {
   });
 
   test('begins with what the server and the login say', () => {
-    const ansi = new SessionState({ schema: null, status: AUTOCOMMIT, sqlMode: 'ANSI_QUOTES' });
-    const context = new ClassifierContext(
-      aServer({ version: '10.11.19-MariaDB', flavor: 'mariadb' }),
-      GBK,
-      ansi,
-    );
+    const ansi = aSessionState({ sqlMode: 'ANSI_QUOTES' });
+    const context = aContext(ansi, {
+      server: aServer({ version: '10.11.19-MariaDB', flavor: 'mariadb' }),
+      collationId: GBK,
+    });
     expect(context).toMatchObject({ flavor: 'mariadb', serverVersion: 101_119 });
     expect([context.ansiQuotes, context.charsetKind]).toEqual([true, CHARSET_KIND.GBK]);
     ansi.noteReported(encodeSessionState([{ t: 'system-variable', name: 'sql_mode', value: '' }]));
@@ -209,81 +200,6 @@ describe('how statements are to be read', () => {
   });
 
   test('a server whose version is not known yet has none', () => {
-    expect(new ClassifierContext(aServer({ version: null }), UTF8MB4, state).serverVersion).toBe(0);
-  });
-});
-
-describe('what a connection is sent to take over the state', () => {
-  /** Command byte and text of each packet. */
-  function restoration(connection = fakeBackend().connection): string[] {
-    const { bytes, replies } = restorationOf(state, connection);
-    const framer = new Framer(1 << 20);
-    framer.push(bytes);
-    const packets: string[] = [];
-    for (let next = framer.next(); next !== null; next = framer.next()) {
-      expect(next.seq).toBe(0);
-      packets.push(`${next.payload[0]} ${next.payload.toString('utf8', 1)}`);
-    }
-    expect(replies).toBe(packets.length);
-    return packets;
-  }
-  const only = () => {
-    const { connection } = fakeBackend();
-    connection.schema = 'shop';
-    return restoration(connection);
-  };
-
-  test('nothing where nothing differs', () => {
-    expect(only()).toEqual([]);
-  });
-
-  test('the schema where it is another', () => {
-    expect(restoration()).toEqual([`${COM.INIT_DB} shop`]);
-  });
-
-  test.each([
-    ['sql_mode', 'ANSI_QUOTES', "'ANSI_QUOTES'"],
-    ['sql_mode', '', "''"],
-    ['wait_timeout', '60', '60'],
-    ['long_query_time', '1.123456', '1.123456'],
-    ['long_query_time', '-1', '-1'],
-    ['autocommit', 'ON', "'ON'"],
-    ['time_zone', "it's", "'it''s'"],
-    ['init_connect', 'a\\b', "'a\\\\b'"],
-    ['init_connect', "\\' OR 1", "'\\\\'' OR 1'"],
-    ['character_set_results', '', 'NULL'],
-    ['time_zone', '+01:00', "'+01:00'"],
-    ['optimizer_switch', 'a=on,b=off', "'a=on,b=off'"],
-    ['default_week_format', '0x10', "'0x10'"],
-    ['some_text', '1e5', "'1e5'"],
-  ])('%s = %s is assigned as %s', (name, value, literal) => {
-    set(name, value);
-    expect(only()).toEqual([`${COM.QUERY} SET SESSION ${name}=${literal}`]);
-  });
-
-  test('under NO_BACKSLASH_ESCAPES a backslash stands for itself', () => {
-    state.noteStatus(STATUS.NO_BACKSLASH_ESCAPES);
-    set('init_connect', "a\\b'c");
-    expect(only()).toEqual([`${COM.QUERY} SET SESSION init_connect='a\\b''c'`]);
-  });
-
-  test('a name that is none never gets into a statement', () => {
-    set('x=1; DROP TABLE t; -- ', '1');
-    set('a b', '1');
-    expect(only()).toEqual([]);
-  });
-
-  test('trackers, schema, variables and the option, in that order, after a reset', () => {
-    const { connection } = fakeBackend();
-    connection.trackersOn = false;
-    set('time_zone', 'UTC');
-    set('sql_mode', '');
-    state.setMultiStatements(false);
-    expect(restoration(connection)).toEqual([
-      `${COM.QUERY} ${TRACKER_STATEMENTS.mysql}`,
-      `${COM.INIT_DB} shop`,
-      `${COM.QUERY} SET SESSION time_zone='UTC', sql_mode=''`,
-      `${COM.SET_OPTION} \u0001\0`,
-    ]);
+    expect(aContext(state, { server: aServer({ version: null }) }).serverVersion).toBe(0);
   });
 });
