@@ -165,7 +165,9 @@ export class ReplyReader {
 /** An ERR packet in words. */
 export function errorLine(payload: Buffer): string {
   const { code, sqlState, message } = decodeErr(payload);
-  return `error ${code} ${sqlState} ${message}`;
+  // Which number a server gave to a prepared statement is its own affair.
+  const words = message.replace(/(?<=The statement \()\d+(?=\) has no open cursor)/, 'n');
+  return `error ${code} ${sqlState} ${words}`;
 }
 
 /** An OK packet in words. */

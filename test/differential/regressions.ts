@@ -1,9 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Flavor } from '../../src/topology/snapshot.ts';
 import type { Script } from './script.ts';
 
-const FOLDER = join(import.meta.dirname, 'regressions');
+/** Cases that hold; and, if asked for, a folder of such as do not hold yet. */
+const FOLDERS = [
+  join(import.meta.dirname, 'regressions'),
+  ...(process.env['LAGWISE_DIFF_CASES'] ? [process.env['LAGWISE_DIFF_CASES']] : []),
+];
 
 /** A script that two systems once did not agree on. */
 export interface Regression {
@@ -16,12 +20,12 @@ export interface Regression {
 
 /** All cases for a flavour. */
 export function regressions(flavor: Flavor): Regression[] {
-  return readdirSync(FOLDER)
-    .filter((file) => file.endsWith('.json'))
+  return FOLDERS.flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)))
+    .filter((path) => path.endsWith('.json'))
     .sort()
-    .map((file) => {
-      const script = JSON.parse(readFileSync(join(FOLDER, file), 'utf8')) as Script;
-      const id = file.slice(0, -'.json'.length);
+    .map((path) => {
+      const script = JSON.parse(readFileSync(path, 'utf8')) as Script;
+      const id = basename(path, '.json');
       return { id, name: script.name ?? id, script };
     })
     .filter(({ script }) => script.flavor === undefined || script.flavor === flavor);
