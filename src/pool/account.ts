@@ -30,7 +30,7 @@ export class PoolAccount {
 export class PoolAccounts {
   private readonly byKey = new Map<string, PoolAccount>();
 
-  /** The account of an identity; it is remembered while `uses` is above zero. */
+  /** The account of an identity; it is remembered while it is used. */
   of(identity: Identity): PoolAccount {
     const key = keyOf(identity);
     const known = this.byKey.get(key);
@@ -40,6 +40,7 @@ export class PoolAccounts {
     return account;
   }
 
+  /** A session or a connection of it: while there is any, the next session finds the account. */
   use(account: PoolAccount): void {
     account.uses += 1;
   }

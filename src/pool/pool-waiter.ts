@@ -47,7 +47,9 @@ export class PoolWaiter {
   queue(waitMs: number, whyLate: () => LagwiseError, onEnd: () => void): void {
     this.onEnd = onEnd;
     this.timer = setTimeout(() => this.fail(whyLate()), waitMs);
-    this.wish.gone.addEventListener('abort', this.onGone, { once: true });
+    const { gone } = this.wish;
+    if (gone.aborted) this.onGone();
+    else gone.addEventListener('abort', this.onGone, { once: true });
   }
 
   /** A connection was found or is being made: the wait is over, its limit does not count any more. */

@@ -164,6 +164,8 @@ export class BackendPool {
   private async open(wish: Wish, home: ServerPool): Promise<BackendConnection> {
     const { server, account, fresh } = wish;
     const identity = fresh === null ? account.identity : { ...account.identity, ...fresh };
+    // Sessions come and go: the next one of this account must find what this one opened.
+    this.accounts.use(account);
     try {
       const told = await connectBackend(server, identity, this.connectOptions());
       const connection = new BackendConnection({
@@ -177,13 +179,19 @@ export class BackendPool {
         statements: this.telemetry.metrics.statements.forServer(server.id),
         account,
         budget: home.budget,
-        home,
+        home: {
+          closed: (closed) => {
+            home.closed(closed);
+            this.accounts.unuse(account);
+          },
+        },
         bornMs: performance.now(),
       });
       this.noteStatementLimit(home, told.maxPrepared);
       home.opened(connection);
       return connection;
     } catch (error) {
+      this.accounts.unuse(account);
       this.noteFailure(server.id, error);
       throw error;
     }

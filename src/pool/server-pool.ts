@@ -45,6 +45,8 @@ export class ServerPool implements ConnectionHome {
   private opening = 0;
   /** Who waits is being looked after: what is freed meanwhile is seen by that. */
   private serving = false;
+  /** Whatever comes back from now on is closed. */
+  private closing = false;
 
   constructor(load: ServerLoad, limits: PoolLimits, open: Open) {
     this.id = load.id;
@@ -85,8 +87,13 @@ export class ServerPool implements ConnectionHome {
   async acquire(wish: Wish): Promise<BackendConnection> {
     const waiter = new PoolWaiter(wish);
     // First come, first served: nobody passes those who wait.
-    if (this.waiters.size > 0) this.enqueue(waiter);
-    else this.placeFirst(waiter);
+    if (this.waiters.size > 0) {
+      this.enqueue(waiter);
+      // They may only wait for their own account's limit.
+      this.serve();
+    } else {
+      this.placeFirst(waiter);
+    }
     const connection = await waiter.promise;
     if (!wish.gone.aborted) return connection;
     this.giveBack(connection, performance.now());
@@ -97,6 +104,10 @@ export class ServerPool implements ConnectionHome {
   giveBack(connection: BackendConnection, nowMs: number): void {
     if (connection.isClosed) return;
     const { maxAgeMs } = this.limits;
+    if (this.closing) {
+      connection.quit();
+      return;
+    }
     if (maxAgeMs > 0 && nowMs - connection.bornMs > maxAgeMs && connection.keeper === null) {
       connection.quit();
       return;
@@ -140,10 +151,13 @@ export class ServerPool implements ConnectionHome {
       }
       if (surplus < 0 && this.hasRoom(account)) this.warm(account);
     }
+    // What is kept may have become theirs with time alone.
+    if (this.waiters.size > 0) this.serve();
   }
 
   /** Closes everything; who waits is told so. */
   close(): void {
+    this.closing = true;
     for (const waiter of this.waiters) {
       waiter.fail(new LagwiseError('shutdown', 'The proxy is stopping'));
     }
@@ -173,31 +187,35 @@ export class ServerPool implements ConnectionHome {
   private enqueue(waiter: PoolWaiter): void {
     const startedMs = performance.now();
     const whyLate = () => this.exhausted(waiter.wish.account, performance.now() - startedMs);
+    this.waiters.add(waiter);
+    this.load.waiting = this.waiters.size;
     waiter.queue(this.limits.waitMs, whyLate, () => {
       this.waiters.delete(waiter);
       this.load.waiting = this.waiters.size;
     });
-    this.waiters.add(waiter);
-    this.load.waiting = this.waiters.size;
   }
 
   /** Gives what is free to those who wait, in order. */
   private serve(): void {
     if (this.serving) return;
-    this.serving = true;
-    for (const waiter of this.waiters) {
-      if (this.place(waiter)) waiter.leaveQueue();
-      // One who only waits for his own account's limit does not hold up the others.
-      else if (this.isExhausted) break;
-    }
-    this.serving = false;
+    this.guarded(() => {
+      for (const waiter of this.waiters) {
+        if (this.place(waiter)) waiter.leaveQueue();
+        // One who only waits for his own account's limit does not hold up the others.
+        else if (this.isExhausted) break;
+      }
+    });
   }
 
-  private placeGuarded(waiter: PoolWaiter): boolean {
+  /** What `work` frees is for whom it works: nobody else is served by it. */
+  private guarded<T>(work: () => T): T {
+    const before = this.serving;
     this.serving = true;
-    const placed = this.place(waiter);
-    this.serving = false;
-    return placed;
+    try {
+      return work();
+    } finally {
+      this.serving = before;
+    }
   }
 
   /** Finds a connection for the waiter, or begins to make one. False: there is none to be had. */
@@ -214,43 +232,52 @@ export class ServerPool implements ConnectionHome {
       this.openFor(waiter);
       return true;
     }
-    const kept = this.idle.findKept((connection) => this.mayReclaim(connection));
+    const helps = this.isAtOwnLimit(account)
+      ? (connection: BackendConnection) => connection.account === account
+      : () => true;
+    const kept = this.idle.findKept((each) => helps(each) && this.mayReclaim(each));
     if (kept === null) return false;
-    const retry = () => this.placeFirst(waiter);
     this.reclaim(
       kept,
       (freed) => {
         const { profile: state } = freed;
         const suits = fresh === null && freed.account === account && state !== null;
-        if (suits && profile.isReachableFrom(state)) {
-          waiter.give(freed);
-          return;
-        }
-        this.serving = true;
-        freed.quit();
-        this.serving = false;
-        retry();
+        if (suits && profile.isReachableFrom(state)) waiter.give(freed);
+        else this.replace(() => freed.quit(), waiter);
       },
-      retry,
+      () => this.replace(() => kept.destroy(), waiter),
     );
     return true;
   }
 
+  /** Closes a connection and has the waiter take its place. */
+  private replace(close: () => void, waiter: PoolWaiter): void {
+    this.guarded(() => {
+      close();
+      this.placeFirst(waiter);
+    });
+    if (this.waiters.size > 0) this.serve();
+  }
+
   /** For one whose turn had come, but what he was to get is gone. */
   private placeFirst(waiter: PoolWaiter): void {
-    if (!this.placeGuarded(waiter)) this.enqueue(waiter);
+    if (!this.guarded(() => this.place(waiter))) this.enqueue(waiter);
   }
 
   private hasRoom(account: PoolAccount): boolean {
-    const { maxPerServer, maxPerAccount } = this.limits;
-    if (this.size >= maxPerServer) return false;
-    return maxPerAccount === 0 || (this.counts.get(account) ?? 0) < maxPerAccount;
+    return this.size < this.limits.maxPerServer && !this.isAtOwnLimit(account);
+  }
+
+  private isAtOwnLimit(account: PoolAccount): boolean {
+    const { maxPerAccount } = this.limits;
+    return maxPerAccount > 0 && (this.counts.get(account) ?? 0) >= maxPerAccount;
   }
 
   /** Closes an idle connection that the waiter cannot use, so that he may open one. */
   private makeRoom(account: PoolAccount): boolean {
     const own = this.idle.freeOf(account)[0];
-    const oldest = this.size < this.limits.maxPerServer ? own : (own ?? this.idle.oldestFree());
+    const onlyOwn = this.isAtOwnLimit(account) || this.size < this.limits.maxPerServer;
+    const oldest = onlyOwn ? own : (own ?? this.idle.oldestFree());
     if (oldest == null) return false;
     oldest.quit();
     return this.hasRoom(account);
@@ -271,7 +298,14 @@ export class ServerPool implements ConnectionHome {
         this.load.connecting -= 1;
       })
       .then(
-        (connection) => waiter.give(lend(connection)),
+        (connection) => {
+          if (this.closing) {
+            connection.quit();
+            waiter.fail(new LagwiseError('shutdown', 'The proxy is stopping'));
+          } else {
+            waiter.give(lend(connection));
+          }
+        },
         (error: unknown) => {
           this.uncount(wish.account);
           waiter.fail(error);
@@ -290,7 +324,7 @@ export class ServerPool implements ConnectionHome {
   private reclaim(
     connection: BackendConnection,
     then: (freed: BackendConnection) => void,
-    failed: () => void = () => undefined,
+    failed: () => void = () => connection.destroy(),
   ): void {
     this.idle.remove(connection);
     lend(connection);
@@ -300,13 +334,7 @@ export class ServerPool implements ConnectionHome {
       then(connection);
       return;
     }
-    saving.then(
-      () => then(connection),
-      () => {
-        connection.destroy();
-        failed();
-      },
-    );
+    saving.then(() => then(connection), failed);
   }
 
   private uncount(account: PoolAccount): void {

@@ -42,8 +42,8 @@ export class FakePool {
   readonly opened: Opened[] = [];
   /** Why servers cannot be reached, by id. */
   readonly failing = new Map<string, unknown>();
-  /** What servers say in place of OK, by id; null: nothing. */
-  readonly answers = new Map<string, Buffer | null>();
+  /** What servers say in place of OK, by id. */
+  readonly answers = new Map<string, Buffer | 'silence'>();
   /** What was given back, and how. */
   readonly released: [string, Fate][] = [];
   readonly #servers = new Map<ServerId, ServerPool>();
@@ -121,8 +121,8 @@ export class FakePool {
     stream.write = (bytes) => {
       for (const command of commandsIn(bytes)) {
         if (WITHOUT_ANSWER.has(Number.parseInt(command, 10))) continue;
-        const answer = this.answers.has(server.id) ? this.answers.get(server.id) : OK;
-        if (answer != null) queueMicrotask(() => stream.sink?.onBytes(Buffer.from(answer)));
+        const answer = this.answers.get(server.id) ?? OK;
+        if (answer !== 'silence') queueMicrotask(() => stream.sink?.onBytes(Buffer.from(answer)));
       }
       return write(bytes);
     };
