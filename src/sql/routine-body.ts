@@ -208,9 +208,10 @@ class BodyReader {
     const isMariadb = this.#ctx.flavor === 'mariadb';
     switch (kind) {
       case FUNCTION_KIND.PURE:
+      case FUNCTION_KIND.PURE_OR_STORED:
       case FUNCTION_KIND.PURE_ADJACENT: {
         const follows = this.#tokens[i]?.end === this.#tokens[i + 1]?.start;
-        const isCall = kind === FUNCTION_KIND.PURE || follows || this.#ctx.ignoreSpace;
+        const isCall = kind !== FUNCTION_KIND.PURE_ADJACENT || follows || this.#ctx.ignoreSpace;
         if (isCall && isBuiltIn(index, isMariadb, this.#ctx.serverVersion)) return;
         this.#calls.add(this.#nameEndingAt(i));
         return;

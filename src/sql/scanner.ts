@@ -269,8 +269,11 @@ export class Scanner extends Verdict {
         ? (FUNCTION_KIND_OF[lexer.prevWord] ?? 0)
         : FUNCTION_KIND.UNKNOWN;
     const isCall = kind === FUNCTION_KIND.PURE_ADJACENT && (!lexer.gap || this.#ctx.ignoreSpace);
-    if (kind === FUNCTION_KIND.PURE || isCall) {
-      if (!isBuiltIn(lexer.prevWord, this.isMariadb, this.#ctx.serverVersion)) this.#unknownCall();
+    const isStoredToo = kind === FUNCTION_KIND.PURE_OR_STORED;
+    if (kind === FUNCTION_KIND.PURE || isCall || isStoredToo) {
+      const { serverVersion } = this.#ctx;
+      if (!isBuiltIn(lexer.prevWord, this.isMariadb, serverVersion)) this.#unknownCall();
+      else if (isStoredToo && this.isMariadb) this.#storedCall();
       return;
     }
     const special = SPECIAL_CALLS[kind];
@@ -291,6 +294,12 @@ export class Scanner extends Verdict {
     this.#callKind = this.#routineKind(false);
     if (this.#sawWith && !lexer.prevAfterDot) this.#pending = PENDING.CTE_COLUMNS;
     else this.#confirmCall();
+  }
+
+  /** A built-in function, unless the catalogue has one of that name. */
+  #storedCall(): void {
+    this.#callKind = this.#routineKind(false);
+    if (this.#callKind !== ROUTINE_KIND.UNKNOWN) this.#confirmCall();
   }
 
   #confirmCall(): void {

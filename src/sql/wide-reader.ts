@@ -1,4 +1,4 @@
-import { BACKSLASH } from './bytes.ts';
+import { BACKSLASH, isDigit } from './bytes.ts';
 import { characterBytes, CHARSET_KIND, type CharsetKind } from './charset-kind.ts';
 import type { ClassifyContext } from './classification.ts';
 import { NAME_BYTE } from './word-table.ts';
@@ -20,6 +20,8 @@ export class WideReader {
 
   /** Position behind an unquoted name, or -1 if its bytes are ambiguous. */
   wordEnd(start: number): number {
+    // Behind digits the servers have eaten the first byte before they look for characters.
+    if (isDigit(this.#buf[start] ?? 0)) return -1;
     let pos = start;
     while (pos < this.#limit) {
       const c = this.#buf[pos] ?? 0;
@@ -60,7 +62,7 @@ export class WideReader {
       const c = this.#buf[pos] ?? 0;
       if (c >= 0x80) {
         const bytes = this.#characterBytes(pos);
-        // Here the servers do not agree on what a first byte without a second one takes along.
+        // Here sources differ in what a first byte without a second one takes along.
         if (bytes === 0) return -1;
         pos += bytes;
       } else if (c === quote) {

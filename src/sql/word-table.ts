@@ -7,6 +7,7 @@ import {
   MYSQL_REMOVED,
   PAREN_KEYWORDS,
   SPECIAL_FUNCTIONS,
+  STORED_TOO,
 } from './functions.ts';
 import { KEYWORD_LIST, type Keyword, PLAIN_KEYWORD_LIST } from './keywords.ts';
 import {
@@ -105,6 +106,7 @@ function enterAll(): void {
   for (const [since, names] of MARIADB_FUNCTIONS) {
     enterFunctions(split(names), FUNCTION_KIND.PURE, NEVER, since);
   }
+  for (const name of STORED_TOO) FUNCTION_KIND_OF[indexOf(name)] = FUNCTION_KIND.PURE_OR_STORED;
   for (const [kind, names] of SPECIAL_FUNCTIONS) enterFunctions(split(names), kind, 0, 0);
   for (const name of PORTABLE_VARIABLES) VARIABLE_KIND_OF[indexOf(name)] = VARIABLE_KIND.PORTABLE;
   for (const name of SERVER_SCHEMAS) SERVER_DATA_OF[indexOf(name)] = 1;

@@ -68,6 +68,7 @@ describe('a backtick or a sign that ends a character is part of a name', () => {
     ['SELECT t.\\x81\\x40 FROM t', GBK, READ],
     ['SELECT \\x81\\x30\\x81\\x30 FROM t', GB18030, READ],
     ['SELECT \\xb1 FROM t', SJIS, BAD],
+    ['SELECT 1 1\\xc0\\xa0\\x60 INTO @a -- `', GB18030, BAD],
     ['SELECT \\x81', GBK, BAD],
     ['SELECT @`\\x81\\x60` := 1', GBK, 'write/user-variable-assignment'],
     ["SELECT @'\\x81\\x5c' := 1", GBK, 'write/user-variable-assignment'],

@@ -15,6 +15,7 @@ const FUNCTIONS: Readonly<Record<string, RoutineKind>> = {
   'db.reader': ROUTINE_KIND.READS,
   'db.count': ROUTINE_KIND.WRITES,
   md5: ROUTINE_KIND.READS,
+  point: ROUTINE_KIND.WRITES,
 };
 
 /** Answers from the table above, and keeps what it was asked for. */
@@ -80,6 +81,14 @@ describe('a stored function is what the catalogue knows of it', () => {
       routines: asking,
     });
     expect(asking.asked).toEqual(['Reader', 'DB.Two Words']);
+  });
+
+  test('MariaDB may have a stored function by the name of a geometry', () => {
+    const onMariadb = { ...MARIADB, routines: facts() };
+    expect(judge('SELECT POINT(1)', onMariadb)).toBe('write/writing-function');
+    expect(judge('SELECT POLYGON(1)', onMariadb)).toBe('read/select');
+    expect(judge('SELECT POINT(1, 2)', MARIADB)).toBe('read/select');
+    expect(judge('SELECT POINT(1)', withFacts)).toBe('read/select');
   });
 
   test('ANSI quotes are quotes', () => {
