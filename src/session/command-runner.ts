@@ -1,14 +1,11 @@
 import { LagwiseError } from '../lib/errors.ts';
 import { type BackendConnection, type HoldReason, LEFT } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
-import { EFFECT, type ReasonCode } from '../sql/classification.ts';
-import { stateNames } from '../sql/state-names.ts';
+import { EFFECT } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
 import { decodeErr, type ErrPacket } from '../wire/packets/err.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
-import { STATUS } from '../wire/status.ts';
-import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
 import type { Exchange, ExchangeOwner } from './exchange.ts';
 import { answerAfterwards } from './afterwards.ts';
@@ -24,7 +21,9 @@ import type { SessionDeps } from './session-deps.ts';
 import { StatementPreparer } from './statement-preparer.ts';
 import type { SessionState } from './session-state.ts';
 import type { StatementJudge } from './statement-judge.ts';
-import { NAMING_EFFECTS, PINNING_EFFECTS } from './pins.ts';
+import { PINNING_EFFECTS } from './pins.ts';
+import { Conclusions } from './conclusions.ts';
+import { Readiness } from './readiness.ts';
 
 /** What a {@link CommandRunner} asks of its session. */
 export interface RunnerOwner {
@@ -44,27 +43,6 @@ export interface RunnerOwner {
 }
 
 const EMPTY = Buffer.alloc(0);
-/** Of COM_SET_OPTION: where the option stands, and the one that turns several statements on. */
-const OPTION_AT = 5;
-const MULTI_STATEMENTS_ON = 0;
-/** Behind these a password that was right may be wrong. */
-const CHANGES_ACCOUNTS: ReadonlySet<ReasonCode> = new Set(['acl', 'set-password']);
-const ENDS_TRANSACTION: ReadonlySet<ReasonCode> = new Set(['commit', 'rollback']);
-/** Statements that may give back what pins the session. */
-const NAMES_THINGS: ReadonlySet<ReasonCode> = new Set([
-  'ddl',
-  'temporary-table',
-  'handler',
-  'lock-function',
-  'deallocate',
-  'prepare',
-  'xa',
-]);
-/** SET TRANSACTION: for the next transaction only, where the server does not report a default. */
-const ONE_TRANSACTION =
-  EFFECT.SETS_ISOLATION |
-  EFFECT.SETS_NEXT_TRANSACTION_READ_ONLY |
-  EFFECT.SETS_NEXT_TRANSACTION_READ_WRITE;
 /** Their statements may have committed what was open before them. */
 const COMMITTING = EFFECT.ENDS_TRANSACTION | EFFECT.IMPLICIT_COMMIT | EFFECT.OPAQUE;
 
@@ -86,19 +64,14 @@ export class CommandRunner implements ExchangeOwner {
   private readonly judge: StatementJudge;
   private readonly caps: number;
   private readonly preparer: StatementPreparer;
-  private collationUnknown = false;
-  /** The reply reported that defaults of transactions were set. */
-  private transactionDefaults = false;
-  /** When the command's reply ended (monotonic ms). */
-  private endedAtMs = 0;
+  private readonly readiness: Readiness;
+  private readonly conclusions: Conclusions;
   /** A server closed this connection for idleness just as the command was sent. */
   private expired: BackendConnection | null = null;
   /** A write that the primary refused as read-only: it waits for what the next probe says. */
   private refusal: ServerRefusedError | null = null;
   /** What the client is told in place of a server's error. */
   private replacement: ErrPacket | null = null;
-  /** COMMIT RELEASE or its like has succeeded: the client is to be let go. */
-  released = false;
 
   constructor(options: {
     owner: RunnerOwner;
@@ -127,6 +100,14 @@ export class CommandRunner implements ExchangeOwner {
       this.backends,
       options.deps.pool,
     );
+    const { binding, backends, preparer } = this;
+    this.readiness = new Readiness({ ...options, backends, preparer });
+    this.conclusions = new Conclusions({ ...options, binding, backends, preparer });
+  }
+
+  /** COMMIT RELEASE or its like has succeeded: the client is to be let go. */
+  get released(): boolean {
+    return this.conclusions.released;
   }
 
   /** Takes over the connection that the login was proved on. */
@@ -139,32 +120,11 @@ export class CommandRunner implements ExchangeOwner {
     const { command } = this;
     const bound = this.boundConnection();
     const connection = bound ?? (command.asksAfterwards ? null : this.backends.ready(command));
-    if (command.asksAfterwards) this.answerLater();
+    if (command.asksAfterwards) this.answerFromSaved().catch((error: unknown) => this.fail(error));
     else if (connection === null) this.runLater(bound);
-    else if (this.isReady(connection)) this.send(connection);
-    else if (this.isPipelinable(connection)) this.sendRestored(connection);
+    else if (this.readiness.isReady(connection)) this.send(connection);
+    else if (this.readiness.isPipelinable(connection)) this.sendRestored(connection);
     else this.runLater(bound);
-  }
-
-  /** The connection is as the command wants it. */
-  private isReady(connection: BackendConnection): boolean {
-    const { command } = this;
-    // They go on with what is there already.
-    if (command.isContinuation) return true;
-    if (connection.profile !== this.state.profile || this.preparer.isNeededOn(connection)) {
-      return false;
-    }
-    if (command.asksInsertId && this.backends.insertId.isNeededOn(connection)) return false;
-    return command.cause !== 'diagnostics' || !this.hasForeignDiagnostics(connection);
-  }
-
-  /**
-   * Whether what restores the state may go in one write with the command: the command runs even if
-   * the server refuses the state, so it must be one that changes nothing, whose answer can be dropped.
-   */
-  private isPipelinable(connection: BackendConnection): boolean {
-    const { command } = this;
-    return command.com === COM.QUERY && command.isRepeatable && connection.profile !== null;
   }
 
   private sendRestored(connection: BackendConnection): void {
@@ -181,7 +141,7 @@ export class CommandRunner implements ExchangeOwner {
     if (boundTo !== null) return boundTo;
     if (command.target !== 'same') return null;
     if (this.binding.transactionOn !== null) return this.binding.transactionOn;
-    if (command.reason === 'same-server') return this.sameServer();
+    if (command.reason === 'same-server') return this.followLast();
     command.target = 'primary';
     if (command.reason === 'pinned') return this.binding.pinnedTo;
     this.leaveLeaderless();
@@ -198,17 +158,15 @@ export class CommandRunner implements ExchangeOwner {
   /**
    * Where the statement before ran, if nobody has had that connection since. What it left is gone
    * otherwise; where it left nothing, any connection that has nothing either tells the same.
-   * @throws ServerRefusedError when what is asked for is lost
    */
-  private sameServer(): BackendConnection | null {
+  private followLast(): BackendConnection | null {
     const { backends, command } = this;
     const again = backends.again();
     if (again !== null) return again;
     command.target = 'primary';
+    const { left, connection } = backends.leftovers;
     command.asksAfterwards =
-      command.cause === 'diagnostics'
-        ? (backends.leftovers & LEFT.DIAGNOSTICS) !== 0
-        : backends.lastConnection !== null;
+      command.cause === 'diagnostics' ? (left & LEFT.DIAGNOSTICS) !== 0 : connection !== null;
     this.leaveLeaderless();
     return null;
   }
@@ -217,24 +175,19 @@ export class CommandRunner implements ExchangeOwner {
    * Answers from what was saved when the connection went to another client.
    * @throws ServerRefusedError when that does not tell it
    */
-  private async answerAfterwards(): Promise<void> {
+  private async answerFromSaved(): Promise<void> {
     const { backends, command, state } = this;
-    await backends.saving;
+    const { leftovers } = backends;
+    await leftovers.saving;
     const { bytes, textAt, com } = command;
     const text = com === COM.QUERY ? bytes.subarray(textAt) : EMPTY;
     const options = { caps: this.caps, status: state.status };
-    const answer = answerAfterwards(text, backends.remembered, options);
+    const answer = answerAfterwards(text, leftovers.remembered, options);
     if (answer === null) {
       backends.askedInVain();
       throw goneDiagnostics();
     }
     this.owner.answer(answer);
-  }
-
-  /** Another session's statement left warnings on it. */
-  private hasForeignDiagnostics(connection: BackendConnection): boolean {
-    const isForeign = connection !== this.backends.lastConnection;
-    return isForeign && (connection.leftovers & LEFT.DIAGNOSTICS) !== 0;
   }
 
   /** The way off the hot path: a connection must be opened or brought to the session's state. */
@@ -247,54 +200,17 @@ export class CommandRunner implements ExchangeOwner {
     });
   }
 
-  private answerLater(): void {
-    this.answerAfterwards().catch((error: unknown) => this.fail(error));
-  }
-
   private async prepareAndSend(bound: BackendConnection | null): Promise<void> {
     const { refusal } = this;
     this.refusal = null;
     if (refusal !== null) await this.backends.awaitDemotion(refusal);
     for (;;) {
       const connection = bound ?? (await this.backends.obtain(this.command));
-      if (await this.makeReady(connection)) {
+      if (await this.readiness.make(connection)) {
         this.send(connection);
         return;
       }
     }
-  }
-
-  /** Brings the connection to what the command needs. False: it is another server's turn. */
-  private async makeReady(connection: BackendConnection): Promise<boolean> {
-    const { command, backends, state } = this;
-    if (command.isContinuation) return true;
-    if (this.preparer.isNeededOn(connection) && !(await this.preparer.prepareOn(connection))) {
-      return false;
-    }
-    try {
-      await backends.restore(connection, state.profile);
-    } catch (error) {
-      if (!(error instanceof ServerRefusedError)) throw error;
-      if (connection !== backends.replicaConnection) throw error;
-      backends.refusedBy(connection, command);
-      command.target = 'primary';
-      return false;
-    }
-    if (command.asksInsertId && backends.insertId.isNeededOn(connection)) {
-      await backends.saving;
-      await this.tell(connection, await backends.insertId.restoration());
-      backends.insertId.noteSet(connection);
-    }
-    if (command.cause === 'diagnostics' && this.hasForeignDiagnostics(connection)) {
-      await this.tell(connection, 'DO 0');
-    }
-    return true;
-  }
-
-  private async tell(connection: BackendConnection, statement: string): Promise<void> {
-    const query = encodeQuery(statement, connection.caps);
-    const [done] = await this.backends.swallow(connection, query, [REPLY.SIMPLE]);
-    if (done?.error) throw new ServerRefusedError(connection.server.id, done.error);
   }
 
   private send(connection: BackendConnection): void {
@@ -327,26 +243,15 @@ export class CommandRunner implements ExchangeOwner {
   async sendLongData(): Promise<{ connection: BackendConnection; flushed: boolean }> {
     const { command } = this;
     let connection = this.boundConnection() ?? (await this.backends.obtain(command));
-    while (!(await this.makeReady(connection))) connection = await this.backends.obtain(command);
+    while (!(await this.readiness.make(connection)))
+      connection = await this.backends.obtain(command);
     if (command.statement !== null) command.statement.longDataOn = connection;
     const flushed = connection.stream.write(packetFor(command, connection));
     return { connection, flushed };
   }
 
   onSessionState(connection: BackendConnection, sessionState: Buffer): void {
-    const before = this.state.profile;
-    const reported = this.state.noteReported(sessionState);
-    this.collationUnknown ||= reported.collationUnknown;
-    this.transactionDefaults ||= reported.transactionDefaults;
-    // What the session has learned the connection has; where they differed before, nobody knows.
-    if (connection.profile === before) connection.profile = this.state.profile;
-    else if (this.state.profile !== before) connection.profile = null;
-    const { com, cause, effects } = this.command;
-    const explained =
-      (effects & (PINNING_EFFECTS | NAMING_EFFECTS)) !== 0 ||
-      com === COM.STMT_PREPARE ||
-      (this.state.pins.any && NAMES_THINGS.has(cause));
-    if (reported.opaqueChange && !explained) this.state.pins.set('opaque');
+    this.conclusions.noteSessionState(connection, sessionState);
   }
 
   onErrorReply(connection: BackendConnection, error: Buffer): boolean {
@@ -431,22 +336,22 @@ export class CommandRunner implements ExchangeOwner {
       this.runLater(null);
       return;
     }
-    this.conclude(connection);
+    this.conclusions.conclude(connection, this.exchange.tracker.facts);
     this.leaveStalePrimary();
-    if (this.collationUnknown && !connection.isClosed) this.askCollation(connection);
+    if (this.conclusions.collationUnknown && !connection.isClosed) this.askCollation(connection);
     else this.done();
   }
 
   /** The server's error was kept from the client, who gets another one in its place. */
   private replaceError(connection: BackendConnection, error: ErrPacket): void {
     this.replacement = null;
-    this.conclude(connection);
+    this.conclusions.conclude(connection, this.exchange.tracker.facts);
     this.fail(new ServerRefusedError(connection.server.id, error));
   }
 
   /** The command is answered: gives back what the next one does not need. */
   private done(): void {
-    this.backends.settle(this.tieOf, this.endedAtMs);
+    this.backends.settle(this.tieOf, this.conclusions.endedAtMs);
     this.owner.commandDone();
   }
 
@@ -479,7 +384,7 @@ export class CommandRunner implements ExchangeOwner {
 
   /** Has the server report the collation that SET NAMES left behind: assigning it says what it is. */
   private askCollation(connection: BackendConnection): void {
-    this.collationUnknown = false;
+    this.conclusions.collationUnknown = false;
     const ask = encodeQuery('SET collation_connection=@@collation_connection', connection.caps);
     this.backends.swallow(connection, ask, [REPLY.SIMPLE]).then(
       ([told]) => {
@@ -494,97 +399,6 @@ export class CommandRunner implements ExchangeOwner {
         this.done();
       },
     );
-  }
-
-  /** What the reply means for the session. */
-  private conclude(connection: BackendConnection): void {
-    const { command, state, exchange, binding } = this;
-    const { facts } = exchange.tracker;
-    const nowMs = performance.now();
-    const succeeded = facts.errno === 0;
-    if (command.effects !== 0 || state.pins.any || this.wantsOwn)
-      this.notePins(connection, succeeded);
-    binding.noteReply(connection, facts.status);
-    if (succeeded && ENDS_TRANSACTION.has(command.cause)) this.released = command.asksRelease;
-    this.judge.noteDdl(command);
-    if (succeeded && CHANGES_ACCOUNTS.has(command.cause)) this.deps.trust.clear();
-    if (command.com === COM.SET_OPTION && succeeded) this.concludeSetOption(connection);
-    if (command.statement !== null) {
-      this.preparer.conclude(connection, { status: facts.status, succeeded });
-    }
-    const onReplica = connection === this.backends.replicaConnection;
-    if (!onReplica && binding.hasWritten(command)) this.backends.noteWrite(nowMs);
-    if (facts.hasInsertId || (command.asksInsertId && succeeded)) {
-      this.backends.insertId.noteSet(connection);
-    }
-    const rowCount = !succeeded || command.cls === 'read' ? -1 : facts.affectedRows;
-    this.backends.noteEnd(connection, this.leftBy(connection), rowCount);
-    this.endedAtMs = nowMs;
-    const { durations } = this.deps.metrics.statements;
-    this.judge.noteRun(command, { onReplica, failed: !succeeded, nowMs });
-    const took = onReplica ? durations.replica : durations.primary;
-    took.observeUs((nowMs - command.startedAtMs) * 1000);
-  }
-
-  /** A rule or a comment wants the connection kept from now on. */
-  private get wantsOwn(): boolean {
-    return this.command.policy?.poolMode === 'session' && !this.backends.keepsOwn;
-  }
-
-  /** What the command means for the state that ties the session to its connection. */
-  private notePins(connection: BackendConnection, succeeded: boolean): void {
-    const { command, state } = this;
-    const { pins } = state;
-    const { cls, cause, effects } = command;
-    pins.noteEffects(effects, succeeded);
-    // SET ROLE and its kin: no tracker tells of them.
-    if (cls === 'session' && (effects & EFFECT.OPAQUE) !== 0) {
-      pins.set(cause === 'set-role' ? 'role' : 'opaque');
-    }
-    if (this.wantsOwn) pins.set('rule');
-    if (succeeded && ((effects & NAMING_EFFECTS) !== 0 || (pins.any && NAMES_THINGS.has(cause)))) {
-      this.noteNames();
-    }
-    if (succeeded && (effects & ONE_TRANSACTION) !== 0 && !this.transactionDefaults) {
-      pins.set('next-transaction');
-      // If a statement in between does not use it up, nobody else may meet it.
-      connection.tainted = true;
-    } else if (cls !== 'session' && pins.has('next-transaction')) {
-      const { status } = this.exchange.tracker.facts;
-      if (status !== -1 && (status & STATUS.IN_TRANS) === 0) pins.clear('next-transaction');
-    }
-    this.transactionDefaults = false;
-  }
-
-  private noteNames(): void {
-    const { command, state } = this;
-    const prepared = command.statement?.shape.packet ?? null;
-    const text = prepared ?? command.bytes;
-    const textAt = prepared === null ? command.textAt : HEADER_BYTES + 1;
-    const names = stateNames(text, textAt, text.length, this.judge.context);
-    const { pins } = state;
-    if (names.kind !== 'none') pins.noteNames(names, state.schema);
-    // Renamed perhaps: what it is called now is not known.
-    else if (command.cause === 'ddl' && pins.has('temporary-table')) pins.set('temporary-table');
-  }
-
-  /** What the command left there to be asked for. */
-  private leftBy({ account }: BackendConnection): number {
-    const { command, exchange } = this;
-    // SHOW WARNINGS shows them, and leaves them.
-    if (command.cause === 'diagnostics') return this.backends.leftovers;
-    const { warnings, errno } = exchange.tracker.facts;
-    let left = warnings > 0 || errno !== 0 ? LEFT.DIAGNOSTICS : 0;
-    if (command.cls === 'write' || command.cls === 'unknown') left |= LEFT.ROW_COUNT;
-    if ((command.effects & EFFECT.SQL_CALC_FOUND_ROWS) !== 0) left |= LEFT.FOUND_ROWS;
-    return account.asksAfterwards ? left | LEFT.ROW_COUNT | LEFT.FOUND_ROWS : left;
-  }
-
-  private concludeSetOption(connection: BackendConnection): void {
-    this.state.setMultiStatements(
-      this.command.bytes.readUInt16LE(OPTION_AT) === MULTI_STATEMENTS_ON,
-    );
-    connection.profile = this.state.profile;
   }
 
   onExchangeLost(connection: BackendConnection, why: string): void {

@@ -5,7 +5,6 @@ import {
   type BackendConnection,
   type BackendUser,
   type HoldReason,
-  LEFT,
 } from '../pool/backend-connection.ts';
 import type { Fate } from '../pool/pool.ts';
 import type { FreshLogin } from '../pool/pool-waiter.ts';
@@ -15,9 +14,8 @@ import { runSwallowed, type Swallowed } from '../pool/swallow.ts';
 import type { StateProfile } from '../pool/state-profile.ts';
 import type { ServerView, Snapshot } from '../topology/snapshot.ts';
 import { REPLY, type ReplyKind } from '../wire/reply-kinds.ts';
-import { type Remembered, saveWarnings } from './afterwards.ts';
 import type { Command } from './command.ts';
-import { InsertId } from './insert-id.ts';
+import { Leftovers } from './leftovers.ts';
 import { isUnreachable } from './loss.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { ReplicaChoice } from './replica-choice.ts';
@@ -45,26 +43,20 @@ export interface BackendsOptions {
  * from the pool for a statement and given back behind it, unless something ties them to the session.
  */
 export class SessionBackends {
-  readonly choice: ReplicaChoice;
-  readonly insertId: InsertId;
+  readonly leftovers: Leftovers;
+  private readonly choice: ReplicaChoice;
   private readonly options: BackendsOptions;
   private readonly deps: SessionDeps;
   private readonly state: SessionState;
   private primary: BackendConnection | null = null;
   private replica: BackendConnection | null = null;
-  /** Where the last statement ran, which lease of it that was, and what it left there. */
-  private last: BackendConnection | null = null;
-  private lastLease = 0;
-  private lastLeft = 0;
-  private lastRowCount = -1;
-  private savedWarnings: Buffer | null = null;
-
   constructor(options: BackendsOptions) {
     this.options = options;
     this.deps = options.deps;
     this.state = options.state;
     this.choice = new ReplicaChoice(options.deps, options.state);
-    this.insertId = new InsertId(options.state, options.deps.config.pool.connectTimeoutMs);
+    const { pool, config } = options.deps;
+    this.leftovers = new Leftovers(pool, options.state, config.pool.connectTimeoutMs);
   }
 
   get primaryConnection(): BackendConnection | null {
@@ -78,16 +70,6 @@ export class SessionBackends {
   /** The session keeps its connections between statements (`pool.mode` is `session`). */
   get keepsOwn(): boolean {
     return this.options.own !== null;
-  }
-
-  /** Where the last statement ran, whoever has that connection now. */
-  get lastConnection(): BackendConnection | null {
-    return this.last;
-  }
-
-  /** What the last statement left to be asked for; bits of `LEFT`. */
-  get leftovers(): number {
-    return this.lastLeft;
   }
 
   /** Takes over the connection that login was proved on. */
@@ -119,30 +101,23 @@ export class SessionBackends {
 
   /** The connection that ran the last statement, if nobody else has had it since. */
   again(): BackendConnection | null {
-    const { last } = this;
-    if (last === null || last.isClosed) return null;
+    const { connection: last } = this.leftovers;
+    if (last === null) return null;
     if (last === this.primary || last === this.replica) return last;
-    if (!this.deps.pool.of(last.server.id).takeBack(last, this.lastLease)) return null;
-    const isPrimary = this.deps.topology.current().primary?.id === last.server.id;
-    return this.hold(last, isPrimary ? 'primary' : 'replica');
+    const taken = this.leftovers.takeLast();
+    if (taken === null) return null;
+    const isPrimary = this.deps.topology.current().primary?.id === taken.server.id;
+    return this.hold(taken, isPrimary ? 'primary' : 'replica');
   }
 
   private readyOn(id: ServerId, role: 'primary' | 'replica'): BackendConnection | null {
     const held = role === 'primary' ? this.primary : this.replica;
     if (held !== null) return held.server.id === id && !held.isClosed ? held : null;
-    const pool = this.deps.pool.of(id);
     // What is kept for this session is its to use, and warm.
-    const kept = this.keptOn(id);
-    if (kept !== null && pool.takeBack(kept, kept.leases)) return this.hold(kept, role);
-    const free = pool.take(this.options.account, this.state.profile);
+    const { account } = this.options;
+    const free =
+      this.leftovers.takeKept(id) ?? this.deps.pool.of(id).take(account, this.state.profile);
     return free === null ? null : this.hold(free, role);
-  }
-
-  private keptOn(id: ServerId): BackendConnection | null {
-    for (const connection of [this.last, this.insertId.connection]) {
-      if (connection?.keeper === this && connection.server.id === id) return connection;
-    }
-    return null;
   }
 
   private hold(connection: BackendConnection, role: 'primary' | 'replica'): BackendConnection {
@@ -194,7 +169,7 @@ export class SessionBackends {
   /** Has the server forget all state of the connections that are held. */
   async reset(): Promise<void> {
     const { user, deps } = { ...this.options };
-    this.forgetKept();
+    this.leftovers.forget();
     for (const connection of [this.primary, this.replica]) {
       if (connection === null) continue;
       this.options.prepared.forget(connection);
@@ -245,21 +220,6 @@ export class SessionBackends {
     }
   }
 
-  /** A statement has ended there: what it left may be asked for next. */
-  noteEnd(connection: BackendConnection, left: number, rowCount: number): void {
-    this.last = connection;
-    this.lastLease = connection.leases;
-    this.lastLeft = left;
-    this.lastRowCount = rowCount;
-    this.savedWarnings = null;
-    connection.leftovers = left;
-  }
-
-  /** What the last statement left, as far as it was saved. */
-  get remembered(): Remembered {
-    return { warnings: this.savedWarnings, rowCount: this.lastRowCount };
-  }
-
   /**
    * Between two statements: gives back what nothing ties to the session. What the last statement
    * left stays with it for a while.
@@ -288,43 +248,17 @@ export class SessionBackends {
       this.cleanse(connection);
       return;
     }
-    const isMine = connection.insertIdOf === this.state;
-    const left = connection === this.last ? this.lastLeft : 0;
-    connection.keeper = left !== 0 || isMine ? this : null;
+    connection.keeper = this.leftovers.isKept(connection) ? this.leftovers : null;
     this.deps.pool.release(connection, 'reuse', nowMs);
-  }
-
-  /** Others need a connection that was kept for this session. */
-  giveUp(connection: BackendConnection): Promise<void> | null {
-    const warns = connection === this.last && (this.lastLeft & LEFT.DIAGNOSTICS) !== 0;
-    if (!warns && !this.insertId.isOn(connection)) return null;
-    this.saving = this.save(connection, warns);
-    return this.saving;
-  }
-
-  private async save(connection: BackendConnection, warns: boolean): Promise<void> {
-    try {
-      // First, since each other statement replaces them.
-      if (warns) {
-        const saved = await saveWarnings(connection, this.deps.config.pool.connectTimeoutMs);
-        if (connection === this.last) this.savedWarnings = saved;
-      }
-      if (this.insertId.isOn(connection)) await this.insertId.save(connection);
-    } finally {
-      this.saving = null;
-    }
   }
 
   /** It has state that no command takes back one by one: the server forgets all of it. */
   private cleanse(connection: BackendConnection): void {
-    const saved = this.insertId.isOn(connection) ? this.insertId.save(connection) : null;
+    const saved = this.leftovers.giveUp(connection);
     const reset = () => this.deps.pool.release(connection, 'reset', performance.now());
     if (saved === null) reset();
     else saved.then(reset, () => connection.destroy());
   }
-
-  /** Settles when what others made this session save is saved; null when nothing is. */
-  saving: Promise<void> | null = null;
 
   /** What is asked for is gone with the connection: from now on they are kept longer. */
   askedInVain(): void {
@@ -347,21 +281,8 @@ export class SessionBackends {
     for (const connection of [this.primary, this.replica]) {
       if (connection !== null) this.release(connection, fateOf(connection));
     }
-    this.forgetKept();
+    this.leftovers.forget();
     this.choice.leave();
-  }
-
-  /** What the last statement left is of no interest any more. */
-  forgetKept(): void {
-    this.lastLeft = 0;
-    for (const connection of [this.last, this.insertId.connection]) {
-      if (connection?.keeper !== this) continue;
-      const pool = this.deps.pool.of(connection.server.id);
-      if (!pool.takeBack(connection, connection.leases)) continue;
-      connection.keeper = null;
-      pool.giveBack(connection, performance.now());
-    }
-    this.insertId.forget();
   }
 
   release(connection: BackendConnection, fate: Fate): void {

@@ -1,0 +1,181 @@
+import { type BackendConnection, LEFT } from '../pool/backend-connection.ts';
+import { EFFECT, type ReasonCode } from '../sql/classification.ts';
+import { stateNames } from '../sql/state-names.ts';
+import { COM } from '../wire/command.ts';
+import type { ReplyFacts } from '../wire/reply-fields.ts';
+import { STATUS } from '../wire/status.ts';
+import { HEADER_BYTES } from '../wire/writer.ts';
+import type { Command } from './command.ts';
+import { NAMING_EFFECTS, PINNING_EFFECTS } from './pins.ts';
+import type { SessionBackends } from './session-backends.ts';
+import type { SessionBinding } from './session-binding.ts';
+import type { SessionDeps } from './session-deps.ts';
+import type { SessionState } from './session-state.ts';
+import type { StatementJudge } from './statement-judge.ts';
+import type { StatementPreparer } from './statement-preparer.ts';
+
+/** Of COM_SET_OPTION: where the option stands, and the one that turns several statements on. */
+const OPTION_AT = 5;
+const MULTI_STATEMENTS_ON = 0;
+/** Behind these a password that was right may be wrong. */
+const CHANGES_ACCOUNTS: ReadonlySet<ReasonCode> = new Set(['acl', 'set-password']);
+const ENDS_TRANSACTION: ReadonlySet<ReasonCode> = new Set(['commit', 'rollback']);
+/** Statements that may give back what pins the session. */
+const NAMES_THINGS: ReadonlySet<ReasonCode> = new Set([
+  'ddl',
+  'temporary-table',
+  'handler',
+  'lock-function',
+  'deallocate',
+  'prepare',
+  'xa',
+]);
+/** SET TRANSACTION: for the next transaction only, where the server does not report a default. */
+const ONE_TRANSACTION =
+  EFFECT.SETS_ISOLATION |
+  EFFECT.SETS_NEXT_TRANSACTION_READ_ONLY |
+  EFFECT.SETS_NEXT_TRANSACTION_READ_WRITE;
+
+/** What replies mean for a session: its state, what ties it to a connection, what is counted. */
+export class Conclusions {
+  /** The charset was set, and with it a collation that the server did not tell. */
+  collationUnknown = false;
+  /** COMMIT RELEASE or its like has succeeded: the client is to be let go. */
+  released = false;
+  /** When the last command's reply ended (monotonic ms). */
+  endedAtMs = 0;
+  private readonly deps: SessionDeps;
+  private readonly command: Command;
+  private readonly state: SessionState;
+  private readonly binding: SessionBinding;
+  private readonly backends: SessionBackends;
+  private readonly judge: StatementJudge;
+  private readonly preparer: StatementPreparer;
+  /** The reply reported that defaults of transactions were set. */
+  private transactionDefaults = false;
+
+  constructor(parts: {
+    deps: SessionDeps;
+    command: Command;
+    state: SessionState;
+    binding: SessionBinding;
+    backends: SessionBackends;
+    judge: StatementJudge;
+    preparer: StatementPreparer;
+  }) {
+    this.deps = parts.deps;
+    this.command = parts.command;
+    this.state = parts.state;
+    this.binding = parts.binding;
+    this.backends = parts.backends;
+    this.judge = parts.judge;
+    this.preparer = parts.preparer;
+  }
+
+  /** An OK packet carries this session state. */
+  noteSessionState(connection: BackendConnection, sessionState: Buffer): void {
+    const { state, command } = this;
+    const before = state.profile;
+    const reported = state.noteReported(sessionState);
+    this.collationUnknown ||= reported.collationUnknown;
+    this.transactionDefaults ||= reported.transactionDefaults;
+    // What the session has learned the connection has; where they differed before, nobody knows.
+    if (connection.profile === before) connection.profile = state.profile;
+    else if (state.profile !== before) connection.profile = null;
+    const explained =
+      (command.effects & (PINNING_EFFECTS | NAMING_EFFECTS)) !== 0 ||
+      command.com === COM.STMT_PREPARE ||
+      (state.pins.any && NAMES_THINGS.has(command.cause));
+    if (reported.opaqueChange && !explained) state.pins.set('opaque');
+  }
+
+  /** The reply to the command has ended. */
+  conclude(connection: BackendConnection, facts: ReplyFacts): void {
+    const { command, binding, backends } = this;
+    const nowMs = performance.now();
+    const succeeded = facts.errno === 0;
+    if (command.effects !== 0 || this.state.pins.any || this.wantsOwn) {
+      this.notePins(connection, facts, succeeded);
+    }
+    binding.noteReply(connection, facts.status);
+    this.judge.noteDdl(command);
+    if (succeeded) this.noteSuccess(connection, facts);
+    this.preparer.conclude(connection, { status: facts.status, succeeded });
+    const onReplica = connection === backends.replicaConnection;
+    if (!onReplica && binding.hasWritten(command)) backends.noteWrite(nowMs);
+    const rowCount = !succeeded || command.cls === 'read' ? -1 : facts.affectedRows;
+    backends.leftovers.noteEnd(connection, this.leftBy(connection, facts), rowCount);
+    this.endedAtMs = nowMs;
+    this.judge.noteRun(command, { onReplica, failed: !succeeded, nowMs });
+    const { durations } = this.deps.metrics.statements;
+    const took = onReplica ? durations.replica : durations.primary;
+    took.observeUs((nowMs - command.startedAtMs) * 1000);
+  }
+
+  private noteSuccess(connection: BackendConnection, facts: ReplyFacts): void {
+    const { command } = this;
+    if (ENDS_TRANSACTION.has(command.cause)) this.released = command.asksRelease;
+    if (CHANGES_ACCOUNTS.has(command.cause)) this.deps.trust.clear();
+    if (command.com === COM.SET_OPTION) this.noteOption(connection);
+    if (facts.hasInsertId || command.asksInsertId) {
+      this.backends.leftovers.insertId.noteSet(connection);
+    }
+  }
+
+  private noteOption(connection: BackendConnection): void {
+    const option = this.command.bytes.readUInt16LE(OPTION_AT);
+    this.state.setMultiStatements(option === MULTI_STATEMENTS_ON);
+    connection.profile = this.state.profile;
+  }
+
+  /** A rule or a comment wants the connection kept from now on. */
+  private get wantsOwn(): boolean {
+    return this.command.policy?.poolMode === 'session' && !this.backends.keepsOwn;
+  }
+
+  /** What the command means for the state that ties the session to its connection. */
+  private notePins(connection: BackendConnection, facts: ReplyFacts, succeeded: boolean): void {
+    const { command, state } = this;
+    const { pins } = state;
+    const { cls, cause, effects } = command;
+    pins.noteEffects(effects, succeeded);
+    // It may hold a lock now, or a role: neither text nor trackers tell.
+    if ((effects & EFFECT.OPAQUE) !== 0) pins.set(cause === 'set-role' ? 'role' : 'opaque');
+    if (this.wantsOwn) pins.set('rule');
+    if (succeeded && ((effects & NAMING_EFFECTS) !== 0 || (pins.any && NAMES_THINGS.has(cause)))) {
+      this.noteNames();
+    }
+    if (succeeded && (effects & ONE_TRANSACTION) !== 0 && !this.transactionDefaults) {
+      pins.set('next-transaction');
+      // If a statement in between does not use it up, nobody else may meet it.
+      connection.tainted = true;
+    } else if (cls !== 'session' && pins.has('next-transaction')) {
+      const { status } = facts;
+      if (status !== -1 && (status & STATUS.IN_TRANS) === 0) pins.clear('next-transaction');
+    }
+    this.transactionDefaults = false;
+  }
+
+  private noteNames(): void {
+    const { command, state } = this;
+    const prepared = command.statement?.shape.packet ?? null;
+    const text = prepared ?? command.bytes;
+    const textAt = prepared === null ? command.textAt : HEADER_BYTES + 1;
+    const names = stateNames(text, textAt, text.length, this.judge.context);
+    const { pins } = state;
+    if (names.kind !== 'none') pins.noteNames(names, state.schema);
+    // Renamed perhaps: what it is called now is not known.
+    else if (command.cause === 'ddl' && pins.has('temporary-table')) pins.set('temporary-table');
+  }
+
+  /** What the command left there to be asked for. */
+  private leftBy({ account }: BackendConnection, { warnings, errno }: ReplyFacts): number {
+    const { command } = this;
+    // SHOW WARNINGS shows them, and leaves them.
+    if (command.cause === 'diagnostics') return this.backends.leftovers.left;
+    let left = warnings > 0 || errno !== 0 ? LEFT.DIAGNOSTICS : 0;
+    if (command.cls === 'write' || command.cls === 'unknown') left |= LEFT.ROW_COUNT;
+    if ((command.effects & EFFECT.SQL_CALC_FOUND_ROWS) !== 0) left |= LEFT.FOUND_ROWS;
+    return account.asksAfterwards ? left | LEFT.ROW_COUNT | LEFT.FOUND_ROWS : left;
+  }
+}

@@ -1,0 +1,100 @@
+import { type BackendConnection, LEFT } from '../pool/backend-connection.ts';
+import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import { COM } from '../wire/command.ts';
+import { encodeQuery } from '../wire/packets/query.ts';
+import { REPLY } from '../wire/reply-kinds.ts';
+import type { Command } from './command.ts';
+import type { SessionBackends } from './session-backends.ts';
+import type { SessionState } from './session-state.ts';
+import type { StatementPreparer } from './statement-preparer.ts';
+
+/** Whether a connection is as a command wants it, and what to do where it is not. */
+export class Readiness {
+  private readonly command: Command;
+  private readonly state: SessionState;
+  private readonly backends: SessionBackends;
+  private readonly preparer: StatementPreparer;
+
+  constructor(parts: {
+    command: Command;
+    state: SessionState;
+    backends: SessionBackends;
+    preparer: StatementPreparer;
+  }) {
+    this.command = parts.command;
+    this.state = parts.state;
+    this.backends = parts.backends;
+    this.preparer = parts.preparer;
+  }
+
+  /** Nothing has to be done. Runs for each statement. */
+  isReady(connection: BackendConnection): boolean {
+    const { command } = this;
+    // They go on with what is there already.
+    if (command.isContinuation) return true;
+    if (connection.profile !== this.state.profile || this.preparer.isNeededOn(connection)) {
+      return false;
+    }
+    if (command.asksInsertId && this.backends.leftovers.insertId.isNeededOn(connection)) {
+      return false;
+    }
+    return command.cause !== 'diagnostics' || !this.hasForeignDiagnostics(connection);
+  }
+
+  /**
+   * Whether what restores the state may go in one write with the command: the command runs even if
+   * the server refuses the state, so it must be one that changes nothing, whose answer can be dropped.
+   */
+  isPipelinable(connection: BackendConnection): boolean {
+    const { command } = this;
+    return command.com === COM.QUERY && command.isRepeatable && connection.profile !== null;
+  }
+
+  /**
+   * Brings the connection to what the command needs. False: it is another server's turn.
+   * @throws ServerRefusedError with the primary's error
+   */
+  async make(connection: BackendConnection): Promise<boolean> {
+    const { command, backends, preparer } = this;
+    if (command.isContinuation) return true;
+    if (preparer.isNeededOn(connection) && !(await preparer.prepareOn(connection))) return false;
+    if (!(await this.restore(connection))) return false;
+    const { insertId } = backends.leftovers;
+    if (command.asksInsertId && insertId.isNeededOn(connection)) {
+      await backends.leftovers.saving;
+      await this.tell(connection, await insertId.restoration());
+      insertId.noteSet(connection);
+    }
+    if (command.cause === 'diagnostics' && this.hasForeignDiagnostics(connection)) {
+      // Whatever runs replaces them.
+      await this.tell(connection, 'DO 0');
+    }
+    return true;
+  }
+
+  private async restore(connection: BackendConnection): Promise<boolean> {
+    const { backends, command, state } = this;
+    try {
+      await backends.restore(connection, state.profile);
+      return true;
+    } catch (error) {
+      const onReplica = connection === backends.replicaConnection;
+      if (!onReplica || !(error instanceof ServerRefusedError)) throw error;
+      backends.refusedBy(connection, command);
+      command.target = 'primary';
+      return false;
+    }
+  }
+
+  /** Another session's statement left warnings on it. */
+  private hasForeignDiagnostics(connection: BackendConnection): boolean {
+    const isForeign = connection !== this.backends.leftovers.connection;
+    return isForeign && (connection.leftovers & LEFT.DIAGNOSTICS) !== 0;
+  }
+
+  private async tell(connection: BackendConnection, statement: string): Promise<void> {
+    const query = encodeQuery(statement, connection.caps);
+    const [done] = await this.backends.swallow(connection, query, [REPLY.SIMPLE]);
+    if (done?.error) throw new ServerRefusedError(connection.server.id, done.error);
+  }
+}
