@@ -5,7 +5,7 @@ import { LagwiseError, messageOf } from '../lib/errors.ts';
 import type { BackendCount } from '../telemetry/server-metrics.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { ServerView } from '../topology/snapshot.ts';
-import { PoolAccount, PoolAccounts } from './account.ts';
+import { type PoolAccount, PoolAccounts } from './account.ts';
 import { BackendConnection } from './backend-connection.ts';
 import { connectBackend } from './connect.ts';
 import { has, CAP } from '../wire/capability.ts';

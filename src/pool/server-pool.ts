@@ -131,18 +131,18 @@ export class ServerPool implements ConnectionHome {
 
   /** Closes what lies idle: the server is down. */
   dropIdle(): void {
-    for (const connection of [...this.idle]) connection.destroy();
+    for (const connection of Array.from(this.idle)) connection.destroy();
   }
 
   /** Closes what nobody used for long; opens what `pool.minIdle` asks for. */
   sweep(nowMs: number): void {
     const { idleMs, keepMs, minIdle } = this.limits;
     const keptSinceMs = nowMs - Math.max(idleMs, keepMs);
-    for (const connection of [...this.idle.kept]) {
+    for (const connection of this.idle.kept) {
       if (connection.idleSinceMs >= keptSinceMs) break;
       this.reclaim(connection, (freed) => this.giveBack(freed, performance.now()));
     }
-    for (const account of [...this.counts.keys()]) {
+    for (const account of this.counts.keys()) {
       const free = this.idle.freeOf(account);
       const surplus = free.length - (account.sessions > 0 ? minIdle : 0);
       const old = free.slice(0, Math.max(0, surplus));
@@ -161,7 +161,7 @@ export class ServerPool implements ConnectionHome {
     for (const waiter of this.waiters) {
       waiter.fail(new LagwiseError('shutdown', 'The proxy is stopping'));
     }
-    for (const connection of [...this.all]) connection.quit();
+    for (const connection of this.all) connection.quit();
   }
 
   [Symbol.iterator](): IterableIterator<BackendConnection> {
@@ -278,7 +278,7 @@ export class ServerPool implements ConnectionHome {
     const own = this.idle.freeOf(account)[0];
     const onlyOwn = this.isAtOwnLimit(account) || this.size < this.limits.maxPerServer;
     const oldest = onlyOwn ? own : (own ?? this.idle.oldestFree());
-    if (oldest == null) return false;
+    if (oldest === null || oldest === undefined) return false;
     oldest.quit();
     return this.hasRoom(account);
   }

@@ -43,7 +43,8 @@ export class StateProfile implements CarriedState {
   /** What COM_RESET_CONNECTION leaves of it. */
   afterReset(): StateProfile {
     if (this.variables.size === 0) return this;
-    return StateProfile.of({ ...this, variables: NO_VARIABLES });
+    const { schema, multiStatements } = this;
+    return StateProfile.of({ schema, multiStatements, variables: NO_VARIABLES });
   }
 
   /**

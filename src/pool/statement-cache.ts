@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { Interned } from '../lib/interned.ts';
 import { COM } from '../wire/command.ts';
 import { PacketWriter } from '../wire/writer.ts';
-import type { BackendConnection } from './backend-connection.ts';
 import type { StateProfile } from './state-profile.ts';
 
 /**
@@ -110,6 +109,12 @@ export class StatementCache {
 export const encodeStatementClose = (id: number): Buffer =>
   new PacketWriter(5).u8(COM.STMT_CLOSE).u32(id).finish(0);
 
+/** A connection as far as its prepared statements go. */
+export interface StatementHolder {
+  readonly prepared: StatementCache;
+  readonly stream: { write(bytes: Buffer): boolean };
+}
+
 /** Of the limit so much is freed at a time, so that the search for the oldest is not run for each. */
 const FREED_SHARE = 0.05;
 
@@ -117,10 +122,10 @@ const FREED_SHARE = 0.05;
  * Closes the least recently used statements on `connections`, none of which may be running a
  * command, until there is room for one more.
  */
-export function makeRoom(budget: StatementBudget, connections: Iterable<BackendConnection>): void {
+export function makeRoom(budget: StatementBudget, connections: Iterable<StatementHolder>): void {
   if (budget.open < budget.limit) return;
   const wanted = budget.open - budget.limit + Math.max(1, Math.floor(budget.limit * FREED_SHARE));
-  const found: { connection: BackendConnection; shape: StatementShape; known: OnServer }[] = [];
+  const found: { connection: StatementHolder; shape: StatementShape; known: OnServer }[] = [];
   for (const connection of connections) {
     for (const [shape, known] of connection.prepared) {
       if (!known.held) found.push({ connection, shape, known });

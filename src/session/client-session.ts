@@ -11,32 +11,20 @@ import { COM } from '../wire/command.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
 import { encodeErr, type ErrPacket } from '../wire/packets/err.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
-import {
-  endLevel,
-  errorPacket,
-  UNANSWERED,
-  UNKNOWN_COMMAND,
-  noCursor,
-  unknownStatement,
-} from './client-errors.ts';
+import { endLevel, errorPacket, UNANSWERED } from './client-errors.ts';
 import { ClientInput, type CommandHandler } from './client-input.ts';
 import type { Command } from './command.ts';
 import { type CommandPlanner, PLAN, type Plan } from './command-planner.ts';
 import type { CommandRunner, RunnerOwner } from './command-runner.ts';
+import { localAnswer } from './local-answers.ts';
 import { killAbandoned, killBackend, killConnection } from './kill.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { startReplication } from './replication-stream.ts';
-import {
-  closeStatement,
-  connectionIdResult,
-  describeSession,
-  resetConnection,
-} from './session-commands.ts';
+import { closeStatement, describeSession, resetConnection } from './session-commands.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { buildParts, type LoggedIn } from './session-parts.ts';
 import type { Killer, RegisteredSession, SessionInfo, SessionPhase } from './session-registry.ts';
 import type { SessionState } from './session-state.ts';
-import { SETTING_NOT_PREPARED, settingAnswer } from './setting-answer.ts';
 import type { StatementJudge } from './statement-judge.ts';
 
 /** Asks for another login on the connection (COM_CHANGE_USER). */
@@ -59,11 +47,10 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   readonly command: Command;
   readonly input: ClientInput;
   private readonly deps: SessionDeps;
-  private readonly logger: Logger;
   readonly clientAddr: string;
-  private readonly flavor: Flavor;
+  readonly flavor: Flavor;
   private readonly planner: CommandPlanner;
-  private readonly judge: StatementJudge;
+  readonly judge: StatementJudge;
   private readonly onChangeUser: OnChangeUser;
   private readonly gone = new AbortController();
   private phase: SessionPhase = 'running';
@@ -87,7 +74,6 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.account = login.account;
     this.flavor = login.proof.server.flavor ?? 'mysql';
     this.secured = login.secured;
-    this.logger = deps.logger.child({ connId: client.id, clientAddr: client.address });
     this.input = new ClientInput(login.stream, this, deps.config.listen.gatherMaxBytes);
     const parts = buildParts(deps, login, {
       owner: this,
@@ -100,6 +86,11 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.planner = parts.planner;
     this.judge = parts.judge;
     this.runner = parts.runner;
+  }
+
+  /** Made when it is needed: most sessions write one line, at their end. */
+  private get logger(): Logger {
+    return this.deps.logger.child({ connId: this.id, clientAddr: this.clientAddr });
   }
 
   /** Begins to take commands. */
@@ -122,7 +113,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   onLongCommand(head: Buffer): void {
     this.begin(head);
-    const lost = this.runner.pendingError;
+    const lost = this.runner.changes.pendingError;
     try {
       // It cannot be refused before its end has come, and must not run outside its transaction.
       if (lost !== null) throw lost;
@@ -144,9 +135,9 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   /** A transaction that was lost while nobody asked is told of by the next command. */
   private pendingFailure(): boolean {
-    const error = this.runner.pendingError;
+    const error = this.runner.changes.pendingError;
     if (error === null || UNANSWERED.has(this.command.com)) return false;
-    this.runner.pendingError = null;
+    this.runner.changes.pendingError = null;
     this.commandFailed(error);
     return true;
   }
@@ -164,19 +155,9 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         this.commandDone();
         return;
       case PLAN.QUIT:
-        this.end('quit', null);
-        return;
+        return this.end('quit', null);
       case PLAN.KILL:
         this.answerBy(killConnection(this.deps, this, this.planner));
-        return;
-      case PLAN.CONNECTION_ID:
-        this.answer(connectionIdResult(this));
-        return;
-      case PLAN.SETTING:
-        this.answerSetting();
-        return;
-      case PLAN.SETTING_NOT_PREPARED:
-        this.sendError(SETTING_NOT_PREPARED);
         return;
       case PLAN.CHANGE_USER:
         this.phase = 'login';
@@ -190,24 +171,9 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         this.phase = 'replication';
         this.answerBy(startReplication(this, this.stream, (why) => this.end('closed', why)));
         return;
-      case PLAN.UNKNOWN_COMMAND:
-        this.sendError(UNKNOWN_COMMAND);
-        return;
-      case PLAN.UNKNOWN_STATEMENT:
-        this.sendError(unknownStatement(this.command, this.flavor));
-        return;
-      case PLAN.NO_CURSOR:
-        this.sendError(noCursor(this.command));
-        return;
+      default:
+        this.answer(localAnswer(plan, this));
     }
-  }
-
-  private answerSetting(): void {
-    const { policy, context } = this.judge;
-    const { bytes: packet, textAt } = this.command;
-    const { caps } = this.identity;
-    const { status } = this.state;
-    this.answer(settingAnswer({ policy, packet, textAt, context, caps, status }));
   }
 
   /** COM_STMT_SEND_LONG_DATA, which has no answer, or the head of one that is streamed. */
@@ -237,13 +203,11 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   private sendOk(): void {
     const { status } = this.state;
-    this.stream.write(encodeOk({ status }, this.command.replySeq, { caps: this.identity.caps }));
-    this.commandDone();
+    this.answer(encodeOk({ status }, this.command.replySeq, { caps: this.identity.caps }));
   }
 
   private sendError(packet: ErrPacket): void {
-    this.stream.write(encodeErr(packet, this.command.replySeq));
-    this.commandDone();
+    this.answer(encodeErr(packet, this.command.replySeq));
   }
 
   commandDone(): void {

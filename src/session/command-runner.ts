@@ -1,16 +1,12 @@
-import { LagwiseError } from '../lib/errors.ts';
-import { type BackendConnection, type HoldReason, LEFT } from '../pool/backend-connection.ts';
+import type { LagwiseError } from '../lib/errors.ts';
+import type { BackendConnection, HoldReason } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import { EFFECT } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
 import { decodeErr, type ErrPacket } from '../wire/packets/err.ts';
-import { encodeQuery } from '../wire/packets/query.ts';
-import { REPLY } from '../wire/reply-kinds.ts';
 import type { Command } from './command.ts';
 import type { Exchange, ExchangeOwner } from './exchange.ts';
-import { answerAfterwards } from './afterwards.ts';
-import { goneDiagnostics, READ_ONLY_TRANSACTION } from './client-errors.ts';
-import { lossError } from './loss.ts';
+import { READ_ONLY_TRANSACTION } from './client-errors.ts';
 import { packetFor } from './execute-packet.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { restorationOf } from './restore.ts';
@@ -21,9 +17,10 @@ import type { SessionDeps } from './session-deps.ts';
 import { StatementPreparer } from './statement-preparer.ts';
 import type { SessionState } from './session-state.ts';
 import type { StatementJudge } from './statement-judge.ts';
-import { PINNING_EFFECTS } from './pins.ts';
 import { Conclusions } from './conclusions.ts';
+import { Placement } from './placement.ts';
 import { Readiness } from './readiness.ts';
+import { type ChangesOwner, ServerChanges } from './server-changes.ts';
 
 /** What a {@link CommandRunner} asks of its session. */
 export interface RunnerOwner {
@@ -42,10 +39,6 @@ export interface RunnerOwner {
   serverDrained(): void;
 }
 
-const EMPTY = Buffer.alloc(0);
-/** Their statements may have committed what was open before them. */
-const COMMITTING = EFFECT.ENDS_TRANSACTION | EFFECT.IMPLICIT_COMMIT | EFFECT.OPAQUE;
-
 /**
  * Runs a session's commands, one at a time: finds the server, sends, follows the reply, draws the
  * conclusions for the session's state, and decides what a failure means for the client.
@@ -54,8 +47,8 @@ export class CommandRunner implements ExchangeOwner {
   readonly exchange: Exchange;
   readonly backends: SessionBackends;
   private readonly binding: SessionBinding;
-  /** To be told with the next command: the transaction that it belongs to is gone. */
-  pendingError: LagwiseError | null = null;
+  /** What becomes of the session when servers are lost. */
+  readonly changes: ServerChanges;
   private readonly owner: RunnerOwner;
   private readonly deps: SessionDeps;
   private readonly command: Command;
@@ -64,6 +57,7 @@ export class CommandRunner implements ExchangeOwner {
   private readonly judge: StatementJudge;
   private readonly caps: number;
   private readonly preparer: StatementPreparer;
+  private readonly placement: Placement;
   private readonly readiness: Readiness;
   private readonly conclusions: Conclusions;
   /** A server closed this connection for idleness just as the command was sent. */
@@ -101,8 +95,16 @@ export class CommandRunner implements ExchangeOwner {
       options.deps.pool,
     );
     const { binding, backends, preparer } = this;
+    this.placement = new Placement({ ...options, binding, backends });
     this.readiness = new Readiness({ ...options, backends, preparer });
     this.conclusions = new Conclusions({ ...options, binding, backends, preparer });
+    const owner: ChangesOwner = {
+      rerun: () => this.runLater(null),
+      fail: (error) => this.fail(error),
+      broken: (error) => this.owner.sessionBroken(error),
+    };
+    const { exchange } = this;
+    this.changes = new ServerChanges({ ...options, binding, backends, exchange, owner });
   }
 
   /** COMMIT RELEASE or its like has succeeded: the client is to be let go. */
@@ -118,13 +120,20 @@ export class CommandRunner implements ExchangeOwner {
   /** Runs the planned command. Without a promise where a connection is ready. */
   run(): void {
     const { command } = this;
-    const bound = this.boundConnection();
+    const bound = this.placement.boundConnection();
     const connection = bound ?? (command.asksAfterwards ? null : this.backends.ready(command));
-    if (command.asksAfterwards) this.answerFromSaved().catch((error: unknown) => this.fail(error));
+    if (command.asksAfterwards) this.answerFromSaved();
     else if (connection === null) this.runLater(bound);
     else if (this.readiness.isReady(connection)) this.send(connection);
     else if (this.readiness.isPipelinable(connection)) this.sendRestored(connection);
     else this.runLater(bound);
+  }
+
+  private answerFromSaved(): void {
+    this.placement.savedAnswer(this.caps).then(
+      (answer) => this.owner.answer(answer),
+      (error: unknown) => this.fail(error),
+    );
   }
 
   private sendRestored(connection: BackendConnection): void {
@@ -134,68 +143,12 @@ export class CommandRunner implements ExchangeOwner {
     this.sendBehind(connection, bytes, replies);
   }
 
-  /** The connection on which this command must run, null where any of its target will do. */
-  private boundConnection(): BackendConnection | null {
-    const { command } = this;
-    const boundTo = command.statement?.boundFor(command.com) ?? null;
-    if (boundTo !== null) return boundTo;
-    if (command.target !== 'same') return null;
-    if (this.binding.transactionOn !== null) return this.binding.transactionOn;
-    if (command.reason === 'same-server') return this.followLast();
-    command.target = 'primary';
-    if (command.reason === 'pinned') return this.binding.pinnedTo;
-    this.leaveLeaderless();
-    return null;
-  }
-
-  /** What is not the primary's alone may run on a replica while there is no primary. */
-  private leaveLeaderless(): void {
-    const { command } = this;
-    const leaderless = this.deps.topology.current().primary === null;
-    if (leaderless && (command.effects & PINNING_EFFECTS) === 0) command.target = 'replica';
-  }
-
-  /**
-   * Where the statement before ran, if nobody has had that connection since. What it left is gone
-   * otherwise; where it left nothing, any connection that has nothing either tells the same.
-   */
-  private followLast(): BackendConnection | null {
-    const { backends, command } = this;
-    const again = backends.again();
-    if (again !== null) return again;
-    command.target = 'primary';
-    const { left, connection } = backends.leftovers;
-    command.asksAfterwards =
-      command.cause === 'diagnostics' ? (left & LEFT.DIAGNOSTICS) !== 0 : connection !== null;
-    this.leaveLeaderless();
-    return null;
-  }
-
-  /**
-   * Answers from what was saved when the connection went to another client.
-   * @throws ServerRefusedError when that does not tell it
-   */
-  private async answerFromSaved(): Promise<void> {
-    const { backends, command, state } = this;
-    const { leftovers } = backends;
-    await leftovers.saving;
-    const { bytes, textAt, com } = command;
-    const text = com === COM.QUERY ? bytes.subarray(textAt) : EMPTY;
-    const options = { caps: this.caps, status: state.status };
-    const answer = answerAfterwards(text, leftovers.remembered, options);
-    if (answer === null) {
-      backends.askedInVain();
-      throw goneDiagnostics();
-    }
-    this.owner.answer(answer);
-  }
-
   /** The way off the hot path: a connection must be opened or brought to the session's state. */
   private runLater(bound: BackendConnection | null): void {
     this.prepareAndSend(bound).catch((error: unknown) => {
       // A transaction that was lost on the way is what the client must know.
-      const { pendingError } = this;
-      this.pendingError = null;
+      const { pendingError } = this.changes;
+      this.changes.pendingError = null;
       this.fail(pendingError ?? error);
     });
   }
@@ -242,7 +195,7 @@ export class CommandRunner implements ExchangeOwner {
    */
   async sendLongData(): Promise<{ connection: BackendConnection; flushed: boolean }> {
     const { command } = this;
-    let connection = this.boundConnection() ?? (await this.backends.obtain(command));
+    let connection = this.placement.boundConnection() ?? (await this.backends.obtain(command));
     while (!(await this.readiness.make(connection)))
       connection = await this.backends.obtain(command);
     if (command.statement !== null) command.statement.longDataOn = connection;
@@ -337,7 +290,7 @@ export class CommandRunner implements ExchangeOwner {
       return;
     }
     this.conclusions.conclude(connection, this.exchange.tracker.facts);
-    this.leaveStalePrimary();
+    this.changes.leaveStalePrimary();
     if (this.conclusions.collationUnknown && !connection.isClosed) this.askCollation(connection);
     else this.done();
   }
@@ -382,113 +335,34 @@ export class CommandRunner implements ExchangeOwner {
     return this.prepared.holds(connection) ? 'cursor' : null;
   };
 
-  /** Has the server report the collation that SET NAMES left behind: assigning it says what it is. */
+  /** The client has its answer already; that the server is lost shows at the next command. */
   private askCollation(connection: BackendConnection): void {
-    this.conclusions.collationUnknown = false;
-    const ask = encodeQuery('SET collation_connection=@@collation_connection', connection.caps);
-    this.backends.swallow(connection, ask, [REPLY.SIMPLE]).then(
-      ([told]) => {
-        const state = told?.sessionState ?? null;
-        if (state !== null) this.onSessionState(connection, state);
-        this.done();
-      },
+    this.conclusions.askCollation(connection).then(
+      () => this.done(),
       (error: unknown) => {
-        // The client has its answer already; that the server is lost shows at the next command.
         this.deps.logger.debug({ err: error }, 'Could not ask for the collation');
-        this.lost(connection, `Server ${connection.server.id} was lost`);
+        this.changes.lost(connection, `Server ${connection.server.id} was lost`);
         this.done();
       },
     );
   }
 
   onExchangeLost(connection: BackendConnection, why: string): void {
-    const { command, deps } = this;
-    deps.topology.suspect();
-    const onReplica = connection === this.backends.replicaConnection;
-    const hadTransaction = this.binding.transactionOn === connection;
-    const hadPins = this.binding.isPinnedTo(connection);
-    this.forget(connection);
-    if (command.isRepeatable && !hadPins) {
-      if (onReplica) {
-        command.failure = 'lost';
-        command.excludeServer(connection.server.id);
-      }
-      command.attempts += 1;
-      this.runLater(null);
-      return;
-    }
-    const error = lossError({
-      server: connection.server.id,
-      why,
-      inTransaction: hadTransaction || command.inTransaction,
-      commits: (command.effects & COMMITTING) !== 0,
-      isRead: command.cls === 'read',
-    });
-    if (command.answered || hadPins || command.isLong) this.owner.sessionBroken(error);
-    else this.fail(error);
+    this.changes.lostInExchange(connection, why);
   }
 
   onIdleLost(connection: BackendConnection): void {
-    this.lost(connection, `Server ${connection.server.id} closed the connection`);
+    this.changes.lost(connection, `Server ${connection.server.id} closed the connection`);
   }
 
   /** The cluster changed: leaves a server that is no longer the primary. */
   onTopology(): void {
-    const stale = this.stalePrimary();
-    if (stale === null) return;
-    const view = this.deps.topology.current().servers.find(({ id }) => id === stale.server.id);
-    if (this.exchange.current === stale) {
-      // A server that is alive may still answer truthfully; one that is not never will.
-      if (view?.role !== 'down') return;
-      this.exchange.abandon();
-      stale.destroy();
-      this.onExchangeLost(stale, 'is down and another server is the primary now');
-    } else if (stale.busy) {
-      // The proxy's own commands run there: they fail, and the client's finds the new primary.
-      stale.stream.destroy();
-    } else {
-      this.leaveStalePrimary();
-    }
-  }
-
-  private stalePrimary(): BackendConnection | null {
-    const connection = this.backends.primaryConnection;
-    const { primary } = this.deps.topology.current();
-    if (connection === null || primary === null) return null;
-    return primary.id === connection.server.id ? null : connection;
-  }
-
-  private leaveStalePrimary(): void {
-    const stale = this.stalePrimary();
-    if (stale === null) return;
-    this.backends.release(stale, this.tieOf(stale) === null ? 'reuse' : 'discard');
-    this.lost(stale, `Server ${stale.server.id} is no longer the primary`);
+    this.changes.onTopology();
   }
 
   /** COM_RESET_CONNECTION rolled back what was open. */
   resetTransaction(): void {
     this.binding.reset();
-    this.pendingError = null;
-  }
-
-  private lost(connection: BackendConnection, why: string): void {
-    const hadPins = this.binding.isPinnedTo(connection);
-    if (this.binding.transactionOn === connection) {
-      this.pendingError = new LagwiseError(
-        'topology-change',
-        `${why}: the transaction was rolled back, run it again`,
-      );
-    }
-    this.forget(connection);
-    if (hadPins) {
-      this.owner.sessionBroken(
-        new LagwiseError('topology-change', `${why}, and this session had state only there`),
-      );
-    }
-  }
-
-  private forget(connection: BackendConnection): void {
-    this.backends.dropped(connection);
-    this.binding.forget(connection);
+    this.changes.pendingError = null;
   }
 }

@@ -2,6 +2,8 @@ import { type BackendConnection, LEFT } from '../pool/backend-connection.ts';
 import { EFFECT, type ReasonCode } from '../sql/classification.ts';
 import { stateNames } from '../sql/state-names.ts';
 import { COM } from '../wire/command.ts';
+import { encodeQuery } from '../wire/packets/query.ts';
+import { REPLY } from '../wire/reply-kinds.ts';
 import type { ReplyFacts } from '../wire/reply-fields.ts';
 import { STATUS } from '../wire/status.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
@@ -110,6 +112,18 @@ export class Conclusions {
     const { durations } = this.deps.metrics.statements;
     const took = onReplica ? durations.replica : durations.primary;
     took.observeUs((nowMs - command.startedAtMs) * 1000);
+  }
+
+  /**
+   * Has the server report the collation that SET NAMES left behind: assigning it says what it is.
+   * @throws LagwiseError when the server is lost
+   */
+  async askCollation(connection: BackendConnection): Promise<void> {
+    this.collationUnknown = false;
+    const ask = encodeQuery('SET collation_connection=@@collation_connection', connection.caps);
+    const [told] = await this.backends.swallow(connection, ask, [REPLY.SIMPLE]);
+    const state = told?.sessionState ?? null;
+    if (state !== null) this.noteSessionState(connection, state);
   }
 
   private noteSuccess(connection: BackendConnection, facts: ReplyFacts): void {

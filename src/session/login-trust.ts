@@ -1,5 +1,16 @@
+import type { BackendConnection } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
-import type { ProvenLogin } from './prove-login.ts';
+import type { ServerView } from '../topology/snapshot.ts';
+import type { LoginState } from './session-state.ts';
+
+/** A login that a server has accepted. */
+export interface ProvenLogin {
+  /** The server that was asked. */
+  readonly server: ServerView;
+  readonly state: LoginState;
+  /** The session's own connection where it keeps one; null where connections are shared. */
+  readonly connection: BackendConnection | null;
+}
 
 /** Logins remembered at most; each is forgotten after a second or so anyway. */
 const MAX_TRUSTED = 10_000;

@@ -16,7 +16,8 @@ import { encodeOk } from '../wire/packets/ok.ts';
 import { isSslRequest } from '../wire/packets/ssl-request.ts';
 import { STATUS } from '../wire/status.ts';
 import { type ClientClaim, obtainPassword } from './client-auth.ts';
-import { type ProvenLogin, proveLogin } from './prove-login.ts';
+import type { ProvenLogin } from './login-trust.ts';
+import { proveLogin } from './prove-login.ts';
 import type { SessionDeps } from './session-deps.ts';
 
 /** utf8mb4_0900_ai_ci, and utf8mb4_general_ci for MariaDB, which lacks the former. */

@@ -152,7 +152,7 @@ export class PreparedStatements {
   }
 
   clear(): void {
-    for (const statement of [...this.byId.values()]) this.remove(statement);
+    for (const statement of this.byId.values()) this.remove(statement);
   }
 
   /** Whether a statement must go on where it is: an open cursor, or long data sent ahead. */

@@ -5,21 +5,13 @@ import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import { StateProfile } from '../pool/state-profile.ts';
 import type { ServerView } from '../topology/snapshot.ts';
 import { AccessDeniedError } from './client-auth.ts';
+import type { ProvenLogin } from './login-trust.ts';
 import { isUnreachable } from './loss.ts';
 import type { SessionDeps } from './session-deps.ts';
 import type { LoginState } from './session-state.ts';
 
 /** Kept free at the end of a login, to tell the client why it failed. */
 const RETRY_MARGIN_MS = 100;
-
-/** A login that a server has accepted. */
-export interface ProvenLogin {
-  /** The server that was asked. */
-  readonly server: ServerView;
-  readonly state: LoginState;
-  /** The session's own connection where it keeps one; null where connections are shared. */
-  readonly connection: BackendConnection | null;
-}
 
 /** Who logs in, and how long it may take. */
 interface Client {

@@ -1,7 +1,5 @@
 import type { ConnId } from '../lib/ids.ts';
-import type { Identity } from '../pool/identity.ts';
 import { encodeStatementClose } from '../pool/statement-cache.ts';
-import { encodeTextResultset } from '../wire/text-resultset.ts';
 import type { Command } from './command.ts';
 import type { CommandRunner } from './command-runner.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
@@ -18,8 +16,9 @@ export function closeStatement(session: {
   if (statement === null) return;
   // An open cursor, or half of its parameters, would meet whoever runs it next.
   for (const connection of [statement.cursorOn, statement.longDataOn]) {
-    const known = connection?.prepared.get(statement.shape);
-    if (connection == null || known === undefined || connection.isClosed) continue;
+    if (connection === null || connection.isClosed) continue;
+    const known = connection.prepared.get(statement.shape);
+    if (known === undefined) continue;
     connection.prepared.remove(statement.shape);
     connection.stream.write(encodeStatementClose(known.id));
   }
@@ -40,20 +39,6 @@ export async function resetConnection(session: {
   state.reset();
   runner.settle();
   return 'ok';
-}
-
-/** The answer to `SELECT CONNECTION_ID()`, its column called as the client wrote it. */
-export function connectionIdResult(session: {
-  readonly id: ConnId;
-  readonly identity: Identity;
-  readonly command: Command;
-  readonly state: SessionState;
-}): Buffer {
-  const text = session.command.bytes.toString('latin1');
-  const written = /connection_id\s*\(\s*\)/i.exec(text)?.[0] ?? 'CONNECTION_ID()';
-  const result = { columns: [{ integer: written }], rows: [[String(session.id)]] };
-  const { caps } = session.identity;
-  return encodeTextResultset(result, { seq: 1, caps, status: session.state.status });
 }
 
 /** What the list of sessions shows of one. */

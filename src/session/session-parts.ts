@@ -7,7 +7,7 @@ import { CommandPlanner } from './command-planner.ts';
 import { CommandRunner, type RunnerOwner } from './command-runner.ts';
 import { Exchange } from './exchange.ts';
 import { PreparedStatements } from './prepared-statements.ts';
-import type { ProvenLogin } from './prove-login.ts';
+import type { ProvenLogin } from './login-trust.ts';
 import { SessionBackends } from './session-backends.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { SessionState } from './session-state.ts';

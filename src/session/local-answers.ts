@@ -1,0 +1,69 @@
+import { assertNever } from '../lib/errors.ts';
+import type { ConnId } from '../lib/ids.ts';
+import type { Identity } from '../pool/identity.ts';
+import type { Flavor } from '../topology/snapshot.ts';
+import { encodeErr } from '../wire/packets/err.ts';
+import { encodeTextResultset } from '../wire/text-resultset.ts';
+import { noCursor, UNKNOWN_COMMAND, unknownStatement } from './client-errors.ts';
+import type { Command } from './command.ts';
+import { PLAN } from './command-planner.ts';
+import type { SessionState } from './session-state.ts';
+import { SETTING_NOT_PREPARED, settingAnswer } from './setting-answer.ts';
+import type { StatementJudge } from './statement-judge.ts';
+
+/** Plans whose answer the proxy has at hand. */
+export type LocalPlan =
+  | typeof PLAN.CONNECTION_ID
+  | typeof PLAN.SETTING
+  | typeof PLAN.SETTING_NOT_PREPARED
+  | typeof PLAN.UNKNOWN_COMMAND
+  | typeof PLAN.UNKNOWN_STATEMENT
+  | typeof PLAN.NO_CURSOR;
+
+/** What such an answer is made from. */
+interface Answering {
+  readonly id: ConnId;
+  readonly identity: Identity;
+  readonly flavor: Flavor;
+  readonly command: Command;
+  readonly state: SessionState;
+  readonly judge: StatementJudge;
+}
+
+/** The whole answer to a command that no server has to see. */
+export function localAnswer(plan: LocalPlan, session: Answering): Buffer {
+  const { command, flavor } = session;
+  const { replySeq } = command;
+  switch (plan) {
+    case PLAN.CONNECTION_ID:
+      return connectionIdResult(session);
+    case PLAN.SETTING:
+      return aboutSetting(session);
+    case PLAN.SETTING_NOT_PREPARED:
+      return encodeErr(SETTING_NOT_PREPARED, replySeq);
+    case PLAN.UNKNOWN_COMMAND:
+      return encodeErr(UNKNOWN_COMMAND, replySeq);
+    case PLAN.UNKNOWN_STATEMENT:
+      return encodeErr(unknownStatement(command, flavor), replySeq);
+    case PLAN.NO_CURSOR:
+      return encodeErr(noCursor(command), replySeq);
+    default:
+      return assertNever(plan);
+  }
+}
+
+function aboutSetting({ command, identity, judge, state }: Answering): Buffer {
+  const { policy, context } = judge;
+  const { bytes: packet, textAt } = command;
+  const { caps } = identity;
+  return settingAnswer({ policy, packet, textAt, context, caps, status: state.status });
+}
+
+/** The answer to `SELECT CONNECTION_ID()`, its column called as the client wrote it. */
+function connectionIdResult(session: Answering): Buffer {
+  const text = session.command.bytes.toString('latin1');
+  const written = /connection_id\s*\(\s*\)/i.exec(text)?.[0] ?? 'CONNECTION_ID()';
+  const result = { columns: [{ integer: written }], rows: [[String(session.id)]] };
+  const { caps } = session.identity;
+  return encodeTextResultset(result, { seq: 1, caps, status: session.state.status });
+}
