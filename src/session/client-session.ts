@@ -145,11 +145,9 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   private execute(plan: Plan): void {
     switch (plan) {
       case PLAN.SEND:
-        this.runner.run();
-        return;
+        return this.runner.run();
       case PLAN.LONG_DATA:
-        this.sendLongData(false);
-        return;
+        return this.sendLongData(false);
       case PLAN.CLOSE_STATEMENT:
         closeStatement(this);
         this.commandDone();
