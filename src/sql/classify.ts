@@ -3,7 +3,13 @@ import { BLANK_START } from './blanks.ts';
 import { commentEnd, findHint } from './hint.ts';
 import { parseLagwiseSelect, parseLagwiseSetting } from './lagwise-setting.ts';
 import { TOKEN } from './token.ts';
-import { parseAnalyze, parseExplain, parseParenthesis, parseQuery } from './query-statement.ts';
+import {
+  parseAnalyze,
+  parseDo,
+  parseExplain,
+  parseParenthesis,
+  parseQuery,
+} from './query-statement.ts';
 import { Scanner } from './scanner.ts';
 import { parseSet } from './set-statement.ts';
 import { parseShow } from './show-statement.ts';
@@ -48,7 +54,8 @@ const ddl = primary('ddl', EFFECT.IMPLICIT_COMMIT);
 
 /** Which parser a statement's first word asks for. */
 const PARSERS: readonly (readonly [words: readonly number[], parse: Parse])[] = [
-  [[KW.SELECT, KW.WITH, KW.VALUES, KW.TABLE, KW.DO, KW.HELP, KW.CHECKSUM], parseQuery],
+  [[KW.SELECT, KW.WITH, KW.VALUES, KW.TABLE, KW.HELP, KW.CHECKSUM], parseQuery],
+  [[KW.DO], parseDo],
   [[KW.EXPLAIN, KW.DESCRIBE, KW.DESC], parseExplain],
   [[KW.ANALYZE], parseAnalyze],
   [[KW.SHOW], parseShow],
@@ -175,9 +182,17 @@ export class Classifier {
     const { kind, word } = s.lexer;
     if (kind === TOKEN.OPEN) parseParenthesis(s);
     else if (kind === TOKEN.WORD && word === KW.SET) {
-      if (parseSet(s)) this.#dispatch(s);
+      if (parseSet(s)) this.#innerStatement(s);
     } else if (kind === TOKEN.WORD) (PARSER_OF[word] ?? parseUnknown)(s);
     else if (!s.atEnd()) parseUnknown(s);
+  }
+
+  /** The statement behind SET STATEMENT … FOR; the values in front of it may call, too. */
+  #innerStatement(s: Scanner): void {
+    const { cls, reason } = s;
+    this.#dispatch(s);
+    s.rest();
+    if (cls !== 'session') s.raise(cls, reason);
   }
 
   /** Several statements in one packet: the effects of all of them, the class of none. */

@@ -42,6 +42,8 @@ export class Scanner extends Verdict {
   readonly #folder = new DigestFolder(new HashSink());
   #pending: number = PENDING.NONE;
   #sawWith = false;
+  /** The last dot follows information_schema. */
+  #ofServerTables = false;
   /** What is known of the function whose call is pending. */
   #callKind: RoutineKind = ROUTINE_KIND.UNKNOWN;
   #buf: Buffer = NO_BYTES;
@@ -181,6 +183,7 @@ export class Scanner extends Verdict {
         this.#judgeSystemVariable();
         return;
       case TOKEN.DOT:
+        this.#ofServerTables = lexer.name === KW.INFORMATION_SCHEMA;
         if (SERVER_DATA_OF[lexer.name] === 1) this.raise('unknown', 'server-table');
         return;
       case TOKEN.NAME:
@@ -257,7 +260,7 @@ export class Scanner extends Verdict {
   /** `seq.NEXTVAL` is a sequence in MariaDB's Oracle mode; some tables are the server's own. */
   #judgeDotted(): void {
     const { word } = this.lexer;
-    if (SERVER_DATA_OF[word] === 2) this.raise('unknown', 'server-table');
+    if (SERVER_DATA_OF[word] === 2 && this.#ofServerTables) this.raise('unknown', 'server-table');
     if (word === KW.NEXTVAL || word === KW.CURRVAL) this.raise('write', 'sequence');
   }
 

@@ -24,7 +24,7 @@ import {
  * parallel arrays. Index 0 is "any other word". The table is open-addressed over the hash that
  * the lexer computes while it walks the word, and compares bytes: no string is made.
  */
-const MAX_WORDS = 1024;
+const MAX_WORDS = 2048;
 const SLOTS = 8192;
 const NEVER = 0xffff_ffff;
 
@@ -131,7 +131,8 @@ enterAll();
 
 /** Words that are more often the name of a column or a table than a keyword. */
 const LIKELY_NAMES =
-  'CHAIN CONNECTION DATA EVENT EVENTS HANDLER ID LEVEL NAMES QUERY ROLE SERVER SESSION STATUS USER';
+  'AREA BOUNDARY CHAIN CONNECTION DATA DIMENSION ENVELOPE EVENT EVENTS HANDLER ID ' +
+  'INFORMATION_SCHEMA LEVEL LIBRARY NAMES QUERY ROLE SERVER SESSION STATUS STORAGE USER X Y';
 FOLDS_CASE.fill(1);
 const NAMES = [...PORTABLE_VARIABLES, ...SERVER_SCHEMAS, ...SERVER_TABLES];
 for (const name of [...NAMES, ...LIKELY_NAMES.split(' ')]) FOLDS_CASE[indexOf(name)] = 0;

@@ -332,8 +332,14 @@ export const ON_MARIADB: readonly Verdict[] = [
   ],
   ['write/replication-wait', ["SELECT MASTER_GTID_WAIT('0-1-1', 1)"]],
   [
+    'write/lock-function',
+    ["SET STATEMENT max_statement_time = (SELECT GET_LOCK('a', 1)) FOR SELECT 1"],
+  ],
+  ['read/do', ['DO (SELECT MAX(a) FROM t)']],
+  [
     'unknown/unknown-function',
     [
+      'SET STATEMENT max_statement_time = f() FOR SELECT 1',
       'SELECT UUID_TO_BIN(a)',
       'SELECT BIN_TO_UUID(a)',
       'SELECT TO_NUMBER(a)',
