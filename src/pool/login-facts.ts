@@ -68,6 +68,12 @@ const CHOSEN_BY_LOGIN: ReadonlySet<string> = new Set([
   'collation_connection',
 ]);
 
+/** In place of a value's length. */
+const NULL = 0xfb;
+
+const numberIn = (row: Buffer): number =>
+  Number(new ByteCursor(row).lenencBytes(MAX_VALUE_BYTES).toString('latin1'));
+
 /** The only value of a result set; null where it is none. Takes the whole reply. */
 async function readNumber(channel: PacketChannel, caps: number): Promise<number | null> {
   const { payload: count } = await channel.read();
@@ -75,7 +81,7 @@ async function readNumber(channel: PacketChannel, caps: number): Promise<number 
   await channel.read();
   if (!has(caps, CAP.DEPRECATE_EOF)) await channel.read();
   const { payload: row } = await channel.read();
-  const value = Number(new ByteCursor(row).lenencBytes(MAX_VALUE_BYTES).toString('latin1'));
+  const value = row[0] === NULL ? NaN : numberIn(row);
   await channel.read();
   return Number.isSafeInteger(value) && value >= 0 ? value : null;
 }

@@ -499,7 +499,7 @@ export class ScriptedServer {
   }
 
   /** What a server without a script says: its own name to a SELECT, OK to nearly all else. */
-  #usual(session: ServerSession, { com, text, payload }: ServerCommand): Answer {
+  #usual(session: ServerSession, { com, text }: ServerCommand): Answer {
     switch (com) {
       case COM.QUERY:
         return this.#usualQuery(session, text);
@@ -517,7 +517,7 @@ export class ScriptedServer {
         session.status = STATUS.AUTOCOMMIT;
         return ok(session);
       case COM.STMT_EXECUTE:
-        return ok(session, { lastInsertId: payload.readUInt32LE(1) });
+        return ok(session);
       default:
         return ok(session);
     }

@@ -14,6 +14,7 @@ import { PASSWORD, type ServerSession } from '../../support/scripted-server.ts';
 import { until } from '../../support/until.ts';
 
 const cluster = useScriptedCluster(2);
+const LEASED_1 = 'lagwise_backend_connections{server="db1",state="leased"}';
 
 /** Asks for a file and takes it to its end; the text that arrived is told in the OK's info. */
 async function takeFile(session: ServerSession): Promise<void> {
@@ -75,20 +76,26 @@ describe('COM_RESET_CONNECTION', () => {
 });
 
 describe('COM_CHANGE_USER', () => {
-  test('logs in anew, drops all state and goes on over new connections', async () => {
+  test('logs in anew, drops all state and goes on over connections of the other account', async () => {
     const client = await cluster.connect({ database: 'shop' });
     await client.query('BEGIN');
     await client.query('SET @a = 1');
-    const old = [...cluster.db(1).sessions];
+    const [old] = cluster.db(1).received.map(({ session }) => session);
     await client.changeUser('bob', PASSWORD, 'other');
-    await until('the old connections are closed', () =>
-      old.every((each) => !cluster.db(1).sessions.has(each)),
-    );
-    expect([...cluster.db(1).sessions].map(({ login }) => [login.user, login.database])).toEqual([
-      ['bob', 'other'],
-    ]);
+    const logins = [...cluster.db(1).sessions].map(({ login }) => [login.user, login.database]);
+    expect(logins).toContainEqual(['bob', 'other']);
     expect((await client.query('SELECT 1')).values).toEqual(['db2']);
     expect((await client.query('INSERT INTO t VALUES (1)')).error).toBeNull();
+    const runBy = cluster.servers.flatMap(({ received }) =>
+      received
+        .filter(({ text }) => /^(SELECT 1|INSERT)/.test(text))
+        .map(({ session }) => session.login.user),
+    );
+    expect(runBy).toEqual(['bob', 'bob']);
+    // What the old one had open is undone before anybody else has its connection.
+    await until('it is reset', () => cluster.db(1).count(COM.RESET_CONNECTION) === 1);
+    const reset = cluster.db(1).received.find(({ com }) => com === COM.RESET_CONNECTION);
+    expect(reset?.session).toBe(old);
   });
 
   test('with a wrong password ends the connection with the server’s error', async () => {
@@ -165,13 +172,25 @@ describe('commands that are not statements', () => {
     },
   );
 
-  test('COM_QUIT closes the session and its server connections', async () => {
+  test('COM_QUIT closes the session, and leaves its server connections to others', async () => {
     const client = await cluster.connect();
     await client.query('SELECT 1');
     client.post(COM.QUIT);
     await client.untilClosed();
+    await cluster.untilNoClients();
+    expect(cluster.servers.map(({ sessions }) => sessions.size)).toEqual([1, 1]);
+    expect(await cluster.metric(LEASED_1)).toBe(0);
+  });
+
+  test('COM_QUIT closes the server connections too where a session keeps its own', async () => {
+    const own = await freshCluster(2, { pool: { mode: 'session' } });
+    const client = await own.connect();
+    await client.query('SELECT 1');
+    expect(own.servers.map(({ sessions }) => sessions.size)).toEqual([1, 1]);
+    client.post(COM.QUIT);
+    await client.untilClosed();
     await until('no connection is left', () =>
-      cluster.servers.every(({ sessions }) => sessions.size === 0),
+      own.servers.every(({ sessions }) => sessions.size === 0),
     );
   });
 
@@ -286,6 +305,7 @@ describe('KILL', () => {
     'of a connection ends its session (%s)',
     async (form) => {
       const victim = await cluster.connect();
+      await victim.query('BEGIN');
       const killer = await cluster.connect();
       const { threadId } = victim.greeting;
       const id = Buffer.alloc(4);
@@ -295,14 +315,21 @@ describe('KILL', () => {
         : killer.command(COM.PROCESS_KILL, id));
       expect(error).toBeNull();
       await victim.untilClosed();
-      expect(
-        cluster
-          .db(1)
-          .texts()
-          .some((text) => /^KILL CONNECTION \d+$/.test(text)),
-      ).toBe(true);
+      const { received } = cluster.db(1);
+      const thread = received.find(({ text }) => text === 'BEGIN')?.session.threadId;
+      expect(cluster.db(1).count(new RegExp(`^KILL CONNECTION ${thread}$`))).toBe(1);
     },
   );
+
+  test('of a connection that does nothing ends its session, and no server has to know', async () => {
+    const victim = await cluster.connect();
+    await victim.query('SELECT 1');
+    const killer = await cluster.connect();
+    expect((await killer.query(`KILL ${victim.greeting.threadId}`)).error).toBeNull();
+    await victim.untilClosed();
+    // The connections that it used may be another client's by now.
+    expect(cluster.counts(/KILL/)).toEqual([0, 0]);
+  });
 
   test('of an id that no session has is refused as a server does, and reaches none', async () => {
     const client = await cluster.connect();
@@ -316,6 +343,7 @@ describe('KILL', () => {
 
   test('that the server refuses is refused, and the victim goes on', async () => {
     const victim = await cluster.connect();
+    await victim.query('BEGIN');
     const killer = await cluster.connect({ user: 'stranger' });
     cluster.db(1).when(/^KILL/, err(1095, 'You are not owner of thread 1', 'HY000'));
     expect((await killer.query(`KILL ${victim.greeting.threadId}`)).error?.code).toBe(1095);
@@ -339,6 +367,8 @@ describe('a replica behind the proxy', () => {
         const { payload } = await session.pipe.read();
         await session.send(frame(Buffer.concat([Buffer.from('\0got '), payload]), 3));
       });
+      // As replicas do first: it is of use on the connection only that the events come over.
+      await client.query('SET @source_binlog_checksum = @@global.binlog_checksum');
       await client.command(COM.REGISTER_SLAVE, Buffer.alloc(18));
       client.post(com, Buffer.alloc(10));
       expect(String(await client.packet())).toBe('\0event 1');
@@ -347,7 +377,8 @@ describe('a replica behind the proxy', () => {
       expect(String(await client.packet())).toBe('\0got an ack');
       const [dump] = cluster.db(1).received.filter((each) => each.com === com);
       const [register] = cluster.db(1).received.filter((each) => each.com === COM.REGISTER_SLAVE);
-      expect(dump?.session).toBe(register?.session);
+      const [set] = cluster.db(1).received.filter(({ text }) => text.startsWith('SET @source'));
+      expect([dump?.session, register?.session]).toEqual([set?.session, set?.session]);
       cluster.db(1).cutClients();
       await client.untilClosed();
     },

@@ -212,9 +212,17 @@ describe('a client that leaves', () => {
     const client = await cluster.connect();
     await client.query('SELECT 1');
     client.close();
-    await until('no connection is left', () =>
-      cluster.servers.every(({ sessions }) => sessions.size === 0),
-    );
+    await cluster.untilNoClients();
+    // Its connections are there for the next one.
+    const before = cluster.servers.map(({ logins }) => logins);
+    expect(cluster.servers.map(({ sessions }) => sessions.size)).toEqual([1, 1]);
+    const next = await cluster.connect();
+    await next.query('SELECT 1');
+    await next.query('INSERT INTO t VALUES (1)');
+    // But for the login, which the server is to judge.
+    expect(cluster.servers.map(({ logins }, index) => logins - (before[index] ?? 0))).toEqual([
+      1, 0,
+    ]);
     expect(cluster.counts(/^KILL/)).toEqual([0, 0]);
   });
 });

@@ -63,7 +63,7 @@ describe('a prepared statement', () => {
     },
   );
 
-  test('that is closed is closed on both, and is unknown then', async () => {
+  test('that is closed is unknown then, and stays on the servers for others', async () => {
     const client = await cluster.connect();
     const { id } = await client.prepare('SELECT ?');
     await client.execute(id, ['a'], true);
@@ -73,14 +73,23 @@ describe('a prepared statement', () => {
     expect(error).toEqual({
       code: 1243,
       sqlState: 'HY000',
-      message: `Unknown prepared statement handler (${id}) given to mysqld_stmt_execute`,
+      message: `Unknown prepared statement handler (${id}) given to mysql_stmt_precheck`,
     });
-    await until('both have heard', () =>
-      cluster.servers.every((server) => server.count(COM.STMT_CLOSE) === 1),
-    );
-    for (const server of cluster.servers) {
-      expect(idsAt(server, COM.STMT_CLOSE)).toEqual([idsAt(server, COM.STMT_EXECUTE)[0]]);
-    }
+    expect(cluster.counts(COM.STMT_CLOSE)).toEqual([0, 0]);
+  });
+
+  test('that two sessions prepare is open once on the connection that they share', async () => {
+    const replica = cluster.db(2);
+    const [one, two] = [await cluster.connect(), await cluster.connect()];
+    const first = await one.prepare('SELECT ?');
+    await one.execute(first.id, ['a'], true);
+    const second = await two.prepare('SELECT ?');
+    await two.execute(second.id, ['b'], true);
+    expect((await one.execute(first.id, ['c'], false)).error).toBeNull();
+    expect(replica.sessions.size).toBe(1);
+    const [old, fresh, shared] = idsAt(replica, COM.STMT_EXECUTE);
+    expect([shared, fresh !== old]).toEqual([fresh, true]);
+    expect([replica.count(COM.STMT_PREPARE), idsAt(replica, COM.STMT_CLOSE)]).toEqual([2, [old]]);
   });
 
   test('is prepared again on a server whose connection was lost', async () => {
@@ -111,11 +120,11 @@ describe('a prepared statement', () => {
     const client = await cluster.connect();
     const { error } = await client.command(COM.STMT_RESET, idBody(77));
     expect(error?.message).toBe(
-      'Unknown prepared statement handler (77) given to mysqld_stmt_reset',
+      'Unknown prepared statement handler (77) given to mysql_stmt_precheck',
     );
     const fetched = await client.command(COM.STMT_FETCH, idBody(78, 1, 0, 0, 0), 'rows');
     expect(fetched.error?.message).toBe(
-      'Unknown prepared statement handler (78) given to mysqld_stmt_fetch',
+      'Unknown prepared statement handler (78) given to mysql_stmt_precheck',
     );
     expect((await client.execute(0xffff_ffff, [], false)).error?.code).toBe(1243);
     // COM_STMT_CLOSE of an unknown id has no answer either.
@@ -163,7 +172,11 @@ describe('what binds a statement to its server', () => {
     expect(idsAt(cluster.db(2), COM.STMT_FETCH)).toEqual(idsAt(cluster.db(2), COM.STMT_EXECUTE));
     // The cursor is at its end: nothing to fetch from is left.
     const late = await client.command(COM.STMT_FETCH, idBody(id, 10, 0, 0, 0), 'rows');
-    expect(late.error?.code).toBe(1243);
+    expect(late.error).toEqual({
+      code: 1421,
+      sqlState: 'HY000',
+      message: `The statement (${id}) has no open cursor.`,
+    });
   });
 
   test('an open cursor does not take a later EXECUTE out of a transaction', async () => {
@@ -253,6 +266,9 @@ describe('statements that are too long to be held', () => {
   test('long data waits for a server that is slow to take it', async () => {
     const client = await cluster.connect();
     const { id } = await client.prepare('INSERT INTO t VALUES (?)');
+    // The first goes where the others will.
+    client.post(COM.STMT_SEND_LONG_DATA, idBody(id, 0, 0, 0x41));
+    await until('it has arrived', () => cluster.db(1).count(COM.STMT_SEND_LONG_DATA) === 1);
     for (const { pipe } of cluster.db(1).sessions) pipe.socket.pause();
     const body = Buffer.concat([idBody(id, 0, 0), Buffer.alloc(1_000_000)]);
     const part = frame(Buffer.concat([Buffer.from([COM.STMT_SEND_LONG_DATA]), body]), 0);
@@ -266,7 +282,7 @@ describe('statements that are too long to be held', () => {
     }
     // What is taken is in the buffers of four sockets.
     expect(taken).toBeLessThan(40);
-    const sent = taken + 1;
+    const sent = taken + 2;
     for (const { pipe } of cluster.db(1).sessions) pipe.socket.resume();
     expect((await client.execute(id, [''], true)).error).toBeNull();
     expect(cluster.db(1).count(COM.STMT_SEND_LONG_DATA)).toBe(sent);
