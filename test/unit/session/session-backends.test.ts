@@ -307,7 +307,7 @@ describe('between two statements', () => {
 
   test('connections are given back, and taken again without a promise', async () => {
     const connection = await backends.obtain(aim('primary'));
-    backends.noteEnd(connection, 0, -1);
+    backends.leftovers.noteEnd(connection, 0, -1);
     backends.settle(free, 1);
     expect([backends.primaryConnection, idleOn('db1'), connection.keeper]).toEqual([null, 1, null]);
     expect(backends.ready(aim('primary'))).toBe(connection);
@@ -341,16 +341,16 @@ describe('between two statements', () => {
 
   test('what was left to be asked for is kept, and found again', async () => {
     const connection = await backends.obtain(aim('replica'));
-    backends.noteEnd(connection, LEFT.DIAGNOSTICS, -1);
+    backends.leftovers.noteEnd(connection, LEFT.DIAGNOSTICS, -1);
     backends.settle(free, 1);
-    expect([connection.keeper, backends.replicaConnection]).toEqual([backends, null]);
+    expect([connection.keeper, backends.replicaConnection]).toEqual([backends.leftovers, null]);
     expect(backends.again()).toBe(connection);
     expect([connection.keeper, backends.replicaConnection]).toEqual([null, connection]);
   });
 
   test('nothing is found again where another session has had it', async () => {
     const connection = await backends.obtain(aim('primary'));
-    backends.noteEnd(connection, 0, -1);
+    backends.leftovers.noteEnd(connection, 0, -1);
     backends.settle(free, 1);
     const other = pool.of(serverId('db1'));
     expect(other.take(account, state.profile)).toBe(connection);
@@ -361,36 +361,36 @@ describe('between two statements', () => {
 
   test('warnings are saved when others need the connection', async () => {
     const connection = await backends.obtain(aim('replica'));
-    backends.noteEnd(connection, LEFT.DIAGNOSTICS, 3);
+    backends.leftovers.noteEnd(connection, LEFT.DIAGNOSTICS, 3);
     backends.settle(free, 1);
-    const saving = backends.giveUp(connection);
+    const saving = backends.leftovers.giveUp(connection);
     expect(saving).not.toBeNull();
-    expect(backends.saving).toBe(saving);
+    expect(backends.leftovers.saving).toBe(saving);
     await saving;
     expect(pool.sent(0)).toEqual([`${COM.QUERY} SHOW WARNINGS`]);
-    expect(backends.saving).toBeNull();
-    expect(backends.remembered.rowCount).toBe(3);
-    expect(backends.remembered.warnings).not.toBeNull();
+    expect(backends.leftovers.saving).toBeNull();
+    expect(backends.leftovers.remembered.rowCount).toBe(3);
+    expect(backends.leftovers.remembered.warnings).not.toBeNull();
     // The next statement has left something else.
-    backends.noteEnd(connection, 0, -1);
-    expect(backends.remembered).toEqual({ warnings: null, rowCount: -1 });
+    backends.leftovers.noteEnd(connection, 0, -1);
+    expect(backends.leftovers.remembered).toEqual({ warnings: null, rowCount: -1 });
   });
 
   test('a count of rows needs no saving', async () => {
     const connection = await backends.obtain(aim('primary'));
-    backends.noteEnd(connection, LEFT.ROW_COUNT, 3);
+    backends.leftovers.noteEnd(connection, LEFT.ROW_COUNT, 3);
     backends.settle(free, 1);
-    expect(backends.giveUp(connection)).toBeNull();
+    expect(backends.leftovers.giveUp(connection)).toBeNull();
   });
 
   test('what is kept goes back for all when the session ends or starts anew', async () => {
     const connection = await backends.obtain(aim('primary'));
-    backends.insertId.noteSet(connection);
-    backends.noteEnd(connection, 0, -1);
+    backends.leftovers.insertId.noteSet(connection);
+    backends.leftovers.noteEnd(connection, 0, -1);
     backends.settle(free, 1);
-    expect(connection.keeper).toBe(backends);
-    backends.forgetKept();
-    expect([connection.keeper, connection.idle, backends.insertId.connection]).toEqual([
+    expect(connection.keeper).toBe(backends.leftovers);
+    backends.leftovers.forget();
+    expect([connection.keeper, connection.idle, backends.leftovers.insertId.connection]).toEqual([
       null,
       true,
       null,
@@ -401,7 +401,7 @@ describe('between two statements', () => {
 
   test('an insert id is saved before the connection that has it is reset', async () => {
     const connection = await backends.obtain(aim('primary'));
-    backends.insertId.noteSet(connection);
+    backends.leftovers.insertId.noteSet(connection);
     connection.tainted = true;
     pool.answers.set('db1', aNumber('77'));
     backends.settle(free, 1);
