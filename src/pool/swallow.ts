@@ -90,6 +90,8 @@ class SwallowRun implements BackendUser {
         this.sessionState = decodeOk(payload, this.connection.caps).sessionState;
       }
       this.keepResult(chunk.subarray(from, this.tracker.forwardTo));
+      // A packet that was cut by the network comes whole behind it.
+      if (step === STEP.HELD) this.keepResult(this.tracker.held);
       from = this.tracker.position;
       if (step === STEP.MORE) return;
       if (step === STEP.DONE) this.finishOne();
