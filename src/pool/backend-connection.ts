@@ -6,11 +6,13 @@ import { COM } from '../wire/command.ts';
 import { frame } from '../wire/writer.ts';
 import type { PoolAccount } from './account.ts';
 import type { ServerLoad } from './server-load.ts';
-import type { StateProfile } from './state-profile.ts';
+import { StateProfile } from './state-profile.ts';
 import { type StatementBudget, StatementCache } from './statement-cache.ts';
 
 /** COM_QUIT: tells a server that the end is meant, so that it logs no aborted connection. */
 const QUIT_PACKET = frame(Buffer.from([COM.QUIT]), 0);
+
+const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 
 /** Who uses a backend connection: gets its bytes and hears of its end. */
 export interface BackendUser {
@@ -116,6 +118,8 @@ export class BackendConnection implements ByteSink {
   busy = false;
   private user: BackendUser | null = null;
   private readonly home: ConnectionHome;
+  /** The state that its login left. */
+  private readonly born: StateProfile;
   private closed = false;
 
   constructor(parts: BackendParts) {
@@ -127,6 +131,7 @@ export class BackendConnection implements ByteSink {
     this.initialStatus = parts.status;
     this.sqlMode = parts.sqlMode;
     this.profile = parts.profile;
+    this.born = parts.profile;
     this.load = parts.load;
     this.statements = parts.statements;
     this.account = parts.account;
@@ -165,11 +170,17 @@ export class BackendConnection implements ByteSink {
   /** COM_RESET_CONNECTION succeeded. */
   noteReset(): void {
     this.prepared.clear();
-    this.profile = this.profile?.afterReset() ?? null;
+    this.profile = this.profile === null ? null : this.stateAfterReset(this.profile);
     this.leftovers = 0;
     this.tainted = false;
     this.keeper = null;
     this.insertIdOf = null;
+  }
+
+  /** MySQL goes back to its own defaults; MariaDB keeps the character sets of the login. */
+  private stateAfterReset({ schema, multiStatements }: StateProfile): StateProfile {
+    const variables = this.flavor === 'mariadb' ? this.born.variables : NO_VARIABLES;
+    return StateProfile.of({ schema, multiStatements, variables });
   }
 
   /** Says goodbye and closes. Its user hears nothing more. */

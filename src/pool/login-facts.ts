@@ -2,28 +2,33 @@ import { LagwiseError } from '../lib/errors.ts';
 import type { PacketChannel } from '../net/packet-channel.ts';
 import type { Flavor, ServerView } from '../topology/snapshot.ts';
 import { CAP, has } from '../wire/capability.ts';
-import { ByteCursor } from '../wire/cursor.ts';
+import { ByteCursor, LENENC_NULL } from '../wire/cursor.ts';
 import { decodeErr, ERR } from '../wire/packets/err.ts';
 import { decodeOk, OK } from '../wire/packets/ok.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { decodeSessionState } from '../wire/packets/session-state.ts';
+import { chosenAtLogin } from './charsets.ts';
 import { TRACKER_STATEMENTS } from './trackers.ts';
 
 /** What a server says of a connection right after its login. */
 export interface LoginFacts {
   /** sql_mode, empty where it is not known. */
   readonly sqlMode: string;
-  /** The variables that the login chose: character set and collation. */
+  /** The carried variables that the login chose: character set and collation. */
   readonly variables: ReadonlyMap<string, string>;
   /** max_prepared_stmt_count of the server, null where it is not known. */
   readonly maxPrepared: number | null;
 }
 
 const UNKNOWN: LoginFacts = { sqlMode: '', variables: new Map(), maxPrepared: null };
-const ASK_MAX_PREPARED = 'SELECT @@GLOBAL.max_prepared_stmt_count';
+const ASK =
+  'SELECT @@character_set_client, @@character_set_results, @@collation_connection, @@GLOBAL.max_prepared_stmt_count';
+const ANSWERS = 4;
+/** Leaves no warnings of the proxy's own statements for the client to find. */
+const CLEAR = 'DO 0';
 /** ER_MUST_CHANGE_PASSWORD: in that sandbox only the client's ALTER USER is allowed. */
 const MUST_CHANGE_PASSWORD = 1820;
-const MAX_VALUE_BYTES = 64;
+const MAX_VALUE_BYTES = 256;
 
 /**
  * Turns the session trackers on and asks what else the pool has to know, in one round trip. Old
@@ -36,14 +41,11 @@ export async function askState(
 ): Promise<LoginFacts> {
   const { server, caps, flavor } = on;
   if (!has(caps, CAP.SESSION_TRACK)) return UNKNOWN;
-  channel.send(
-    Buffer.concat([
-      encodeQuery(TRACKER_STATEMENTS[flavor], caps),
-      encodeQuery(ASK_MAX_PREPARED, caps),
-    ]),
-  );
+  const questions = [TRACKER_STATEMENTS[flavor], ASK, CLEAR];
+  channel.send(Buffer.concat(questions.map((text) => encodeQuery(text, caps))));
   const { payload } = await channel.read();
-  const maxPrepared = await readNumber(channel, caps);
+  const told = await readRow(channel, caps);
+  await channel.read();
   if (payload[0] === ERR) {
     const refused = decodeErr(payload);
     if (refused.code === MUST_CHANGE_PASSWORD) return UNKNOWN;
@@ -51,37 +53,41 @@ export async function askState(
     const message = `Server ${id} (${version}) refused session tracking: ${refused.message}`;
     throw new LagwiseError('backend-protocol', message);
   }
-  const { sessionState } = decodeOk(payload, caps);
-  const reported = new Map<string, string>();
-  for (const entry of sessionState === null ? [] : decodeSessionState(sessionState)) {
-    if (entry.t === 'system-variable') reported.set(entry.name, entry.value);
-  }
-  const sqlMode = reported.get('sql_mode') ?? '';
-  const chosen = [...reported].filter(([name]) => CHOSEN_BY_LOGIN.has(name));
-  return { sqlMode, variables: new Map(chosen), maxPrepared };
+  const [client, results, collation, most] = told;
+  const maxPrepared = typeof most === 'string' ? Number(most) : null;
+  const isKnown = typeof client === 'string' && typeof collation === 'string';
+  return {
+    sqlMode: sqlModeIn(decodeOk(payload, caps).sessionState),
+    variables: isKnown ? chosenAtLogin({ client, results: results ?? null, collation }) : new Map(),
+    maxPrepared: maxPrepared !== null && Number.isSafeInteger(maxPrepared) ? maxPrepared : null,
+  };
 }
 
-const CHOSEN_BY_LOGIN: ReadonlySet<string> = new Set([
-  'character_set_client',
-  'character_set_results',
-  'character_set_connection',
-  'collation_connection',
-]);
+function sqlModeIn(sessionState: Buffer | null): string {
+  if (sessionState === null) return '';
+  for (const entry of decodeSessionState(sessionState)) {
+    if (entry.t === 'system-variable' && entry.name === 'sql_mode') return entry.value;
+  }
+  return '';
+}
 
-/** In place of a value's length. */
-const NULL = 0xfb;
-
-const numberIn = (row: Buffer): number =>
-  Number(new ByteCursor(row).lenencBytes(MAX_VALUE_BYTES).toString('latin1'));
-
-/** The only value of a result set; null where it is none. Takes the whole reply. */
-async function readNumber(channel: PacketChannel, caps: number): Promise<number | null> {
+/** The row of a text result set; empty where the reply is none. Takes the whole reply. */
+async function readRow(channel: PacketChannel, caps: number): Promise<(string | null)[]> {
   const { payload: count } = await channel.read();
-  if (count[0] === ERR || count[0] === OK) return null;
-  await channel.read();
-  if (!has(caps, CAP.DEPRECATE_EOF)) await channel.read();
+  if (count[0] === ERR || count[0] === OK) return [];
+  const eofs = has(caps, CAP.DEPRECATE_EOF) ? 0 : 1;
+  for (let definition = 0; definition < ANSWERS + eofs; definition += 1) await channel.read();
   const { payload: row } = await channel.read();
-  const value = row[0] === NULL ? NaN : numberIn(row);
+  const cursor = new ByteCursor(row);
+  const values: (string | null)[] = [];
+  while (cursor.remaining > 0 && values.length < ANSWERS) {
+    if (row[cursor.pos] === LENENC_NULL) {
+      cursor.skip(1);
+      values.push(null);
+    } else {
+      values.push(cursor.lenencBytes(MAX_VALUE_BYTES).toString('utf8'));
+    }
+  }
   await channel.read();
-  return Number.isSafeInteger(value) && value >= 0 ? value : null;
+  return values;
 }

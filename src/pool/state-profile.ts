@@ -40,13 +40,6 @@ export class StateProfile implements CarriedState {
     });
   }
 
-  /** What COM_RESET_CONNECTION leaves of it. */
-  afterReset(): StateProfile {
-    if (this.variables.size === 0) return this;
-    const { schema, multiStatements } = this;
-    return StateProfile.of({ schema, multiStatements, variables: NO_VARIABLES });
-  }
-
   /**
    * Whether a connection in state `from` can be brought to this one. No command takes a default
    * schema away again.
@@ -56,6 +49,5 @@ export class StateProfile implements CarriedState {
   }
 }
 
-const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 const profiles = new Interned<StateProfile>();
 let lastId = 0;

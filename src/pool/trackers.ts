@@ -87,13 +87,8 @@ const MYSQL_VARIABLES = [
   'windowing_use_high_precision',
 ];
 
-/**
- * Assigned, and so reported: how strings and names are quoted depends on the mode, and what the
- * login's collation chose must be known to give it to another connection.
- */
-const TELL = ['sql_mode', 'character_set_client', 'character_set_results', 'collation_connection']
-  .map((name) => `${name}=@@SESSION.${name}`)
-  .join(', ');
+/** Assigned, and so reported: how strings and names are quoted depends on it. */
+const TELL = 'sql_mode=@@SESSION.sql_mode';
 
 /** Turns on the trackers that this proxy reads, and off those that would only cost. */
 const MYSQL = `SET SESSION session_track_system_variables='${MYSQL_VARIABLES.join(',')}', session_track_schema=1, session_track_state_change=1, session_track_transaction_info='OFF', ${TELL}`;

@@ -6,12 +6,17 @@ import type { FallbackReason } from '../telemetry/labels.ts';
 import { COM } from '../wire/command.ts';
 import type { ReplyKind } from '../wire/reply-kinds.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
+import { HEADER_BYTES } from '../wire/writer.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 
 const EMPTY = Buffer.alloc(0);
 const MAX_ATTEMPTS = 2;
 /** No COMMIT is longer, unless for comments. */
 const MAX_COMMIT_BYTES = 200;
+/** Comments in front of it are rarely longer. */
+const SET_STATEMENT_BYTES = 1024;
+const SET_STATEMENT = /^(?:\s|\/\*.*?\*\/|--\s.*\n|#.*\n)*set\s+statement\s/is;
+const PREPARED_TEXT_AT = HEADER_BYTES + 1;
 const RELEASE = /\brelease\b/i;
 const NO_RELEASE = /\bno\s+release\b|\bto\b|savepoint/i;
 
@@ -127,6 +132,13 @@ export class Command {
     if (this.com !== COM.QUERY || this.bytes.length > MAX_COMMIT_BYTES) return false;
     const text = this.bytes.toString('latin1', this.textAt);
     return RELEASE.test(text) && !NO_RELEASE.test(text);
+  }
+
+  /** MariaDB's SET STATEMENT … FOR …: variables for one statement. */
+  get isSetStatement(): boolean {
+    const text = this.statement?.shape.packet ?? this.bytes;
+    const textAt = this.statement === null ? this.textAt : PREPARED_TEXT_AT;
+    return SET_STATEMENT.test(text.toString('latin1', textAt, textAt + SET_STATEMENT_BYTES));
   }
 
   /** Whether it may ask for LAST_INSERT_ID(). */

@@ -77,6 +77,8 @@ export class Conclusions {
   /** An OK packet carries this session state. */
   noteSessionState(connection: BackendConnection, sessionState: Buffer): void {
     const { state, command } = this;
+    // MariaDB reports what holds inside of it, and not that it has ended.
+    if (connection.flavor === 'mariadb' && command.isSetStatement) return;
     const before = state.profile;
     const reported = state.noteReported(sessionState);
     this.collationUnknown ||= reported.collationUnknown;

@@ -93,6 +93,7 @@ function stateOf(connection: BackendConnection, schema: string | null): LoginSta
     status: connection.initialStatus,
     sqlMode: connection.sqlMode,
     variables: connection.profile?.variables ?? new Map(),
+    flavor: connection.flavor,
     multiStatements: connection.profile?.multiStatements ?? false,
   };
 }

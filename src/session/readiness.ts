@@ -78,8 +78,11 @@ export class Readiness {
       await backends.restore(connection, state.profile);
       return true;
     } catch (error) {
-      const onReplica = connection === backends.replicaConnection;
-      if (!onReplica || !(error instanceof ServerRefusedError)) throw error;
+      if (!(error instanceof ServerRefusedError)) throw error;
+      if (connection !== backends.replicaConnection) {
+        await backends.dropRefused(connection);
+        throw error;
+      }
       backends.refusedBy(connection, command);
       command.target = 'primary';
       return false;

@@ -1,4 +1,5 @@
 import type { BackendConnection } from '../pool/backend-connection.ts';
+import { CHARSET_VARIABLES, isCharsetVariable, NAMES } from '../pool/charsets.ts';
 import type { StateProfile } from '../pool/state-profile.ts';
 import { COM } from '../wire/command.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
@@ -13,9 +14,18 @@ export interface Restoration {
 const NUMBER = /^-?\d+(\.\d+)?$/;
 /** What a name of a system variable looks like; anything else is not put into a statement. */
 const NAME = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$/i;
+/** Of SET NAMES: a character set, and a collation where it is known. */
+const NAMES_VALUE = /^\w+(?: COLLATE \w+)?$/;
 /** Printable, and the same in every character set and quoting mode. */
 const PLAIN = /^[ !#-&(-[\]-~]*$/;
-const CLIENT_CHARSET = 'character_set_client';
+/** Variables that may be NULL, which servers report as an empty string. */
+const NULLABLE: ReadonlySet<string> = new Set([
+  'character_set_results',
+  'default_tmp_storage_engine',
+  'enforce_storage_engine',
+]);
+const MULTI_STATEMENTS_ON = 0;
+const MULTI_STATEMENTS_OFF = 1;
 
 /**
  * What is to be sent to a connection in state `from` (null: not known) so that it is in state `to`:
@@ -24,22 +34,23 @@ const CLIENT_CHARSET = 'character_set_client';
 export function restorationOf(
   from: StateProfile | null,
   to: StateProfile,
-  connection: Pick<BackendConnection, 'caps'>,
+  { caps }: Pick<BackendConnection, 'caps'>,
 ): Restoration {
   const packets: Buffer[] = [];
-  const query = (text: string) => packets.push(encodeQuery(text, connection.caps));
-  const assigned = differences(from, to);
+  const query = (text: string) => packets.push(encodeQuery(text, caps));
+  let charsets = from === null || charsetsDiffer(from, to);
   if (to.schema !== null && to.schema !== from?.schema) {
     if (!PLAIN.test(to.schema)) {
       // Schema names are read in the client's character set.
-      query(`SET ${CLIENT_CHARSET}=utf8mb4`);
-      assigned.set(CLIENT_CHARSET, valueOf(to, CLIENT_CHARSET));
+      query('SET NAMES utf8mb4');
+      charsets = true;
     }
     packets.push(new PacketWriter().u8(COM.INIT_DB).string(to.schema).finish(0));
   }
-  if (assigned.size > 0) {
-    const list = [...assigned].map(([name, value]) => `${name}=${value}`);
-    query(`SET SESSION ${list.join(', ')}`);
+  if (charsets) for (const text of charsetStatements(to)) query(text);
+  const changed = differences(from, to);
+  if (changed.length > 0) {
+    query(`SET SESSION ${changed.map((name) => assignment(to, name)).join(', ')}`);
   }
   if (to.multiStatements !== from?.multiStatements) {
     const option = to.multiStatements ? MULTI_STATEMENTS_ON : MULTI_STATEMENTS_OFF;
@@ -48,27 +59,48 @@ export function restorationOf(
   return { bytes: Buffer.concat(packets), replies: packets.length };
 }
 
-const MULTI_STATEMENTS_ON = 0;
-const MULTI_STATEMENTS_OFF = 1;
-
-/** Assignments by name, in the order in which they must be made: charsets before collations. */
-function differences(from: StateProfile | null, to: StateProfile): Map<string, string> {
-  const names = [...new Set([...to.variables.keys(), ...(from?.variables.keys() ?? [])])];
-  const changed = names
-    .filter((name) => from === null || from.variables.get(name) !== to.variables.get(name))
-    .filter((name) => NAME.test(name));
-  // A collation goes with the charset that was set before it, so it is always said behind that.
-  if (changed.includes('character_set_connection') && !changed.includes('collation_connection')) {
-    if (to.variables.has('collation_connection')) changed.push('collation_connection');
-  }
-  return new Map(changed.sort().map((name) => [name, valueOf(to, name)]));
+/** The variables of a state, each as a statement of its own: to find the one that is refused. */
+export function separateAssignments(to: StateProfile): { name: string; statement: string }[] {
+  return differences(null, to).map((name) => ({
+    name,
+    statement: `SET SESSION ${assignment(to, name)}`,
+  }));
 }
+
+function charsetsDiffer(from: StateProfile, to: StateProfile): boolean {
+  return [NAMES, ...CHARSET_VARIABLES].some(
+    (name) => from.variables.get(name) !== to.variables.get(name),
+  );
+}
+
+/** SET NAMES first, since it sets all of them; then what was set by itself. */
+function charsetStatements(to: StateProfile): string[] {
+  const names = to.variables.get(NAMES);
+  const base =
+    names !== undefined && NAMES_VALUE.test(names)
+      ? `SET NAMES ${names}`
+      : 'SET character_set_client=DEFAULT, character_set_results=DEFAULT, collation_connection=DEFAULT';
+  const own = CHARSET_VARIABLES.filter((name) => to.variables.has(name));
+  if (own.length === 0) return [base];
+  return [base, `SET SESSION ${own.map((name) => assignment(to, name)).join(', ')}`];
+}
+
+/** Names of the variables, but for character sets, that are to be assigned. */
+function differences(from: StateProfile | null, to: StateProfile): string[] {
+  const names = new Set([...to.variables.keys(), ...(from?.variables.keys() ?? [])]);
+  return [...names]
+    .filter((name) => name !== NAMES && !isCharsetVariable(name) && NAME.test(name))
+    .filter((name) => from === null || from.variables.get(name) !== to.variables.get(name))
+    .sort();
+}
+
+const assignment = (to: StateProfile, name: string): string => `${name}=${valueOf(to, name)}`;
 
 /** A value as it is to be assigned; what the session has not set is as the server has it. */
 function valueOf({ variables }: StateProfile, name: string): string {
   const value = variables.get(name);
   if (value === undefined) return 'DEFAULT';
-  if (value === '' && name.startsWith('character_set')) return 'NULL';
+  if (value === '' && NULLABLE.has(name)) return 'NULL';
   // Numeric variables refuse strings; ON and OFF are taken as strings.
   if (NUMBER.test(value)) return value;
   if (PLAIN.test(value)) return `'${value}'`;

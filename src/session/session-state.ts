@@ -1,4 +1,12 @@
+import {
+  charsetOfNames,
+  isCharsetVariable,
+  NAMES,
+  type ReportedCharsets,
+  withReported,
+} from '../pool/charsets.ts';
 import { StateProfile } from '../pool/state-profile.ts';
+import type { Flavor } from '../topology/snapshot.ts';
 import { STATUS } from '../wire/status.ts';
 import { decodeSessionState } from '../wire/packets/session-state.ts';
 import { type PinCounter, Pins } from './pins.ts';
@@ -22,6 +30,7 @@ export interface LoginState {
   readonly sqlMode: string;
   /** The variables that the login chose: character set and collation. */
   readonly variables: ReadonlyMap<string, string>;
+  readonly flavor: Flavor;
   /** CLIENT_MULTI_STATEMENTS. */
   readonly multiStatements: boolean;
 }
@@ -61,7 +70,7 @@ export class SessionState {
     this.multiStatements = login.multiStatements;
     this.ansiQuotes = login.sqlMode.includes('ANSI_QUOTES');
     this.ignoreSpace = login.sqlMode.includes('IGNORE_SPACE');
-    this.clientCharset = login.variables.get('character_set_client') ?? null;
+    this.clientCharset = charsetIn(login.variables);
     this.noteStatus(login.status);
   }
 
@@ -98,17 +107,15 @@ export class SessionState {
   noteReported(sessionState: Buffer): ReportedState {
     let opaqueChange = false;
     let explained = false;
-    let collationUnknown = false;
+    const charsets = new Map<string, string>();
     let transactionDefaults = false;
     for (const entry of decodeSessionState(sessionState)) {
       switch (entry.t) {
         case 'system-variable':
           explained = true;
-          this.setVariable(entry.name, entry.value);
+          if (isCharsetVariable(entry.name)) charsets.set(entry.name, entry.value);
+          else this.setVariable(entry.name, entry.value);
           transactionDefaults ||= TRANSACTION_DEFAULTS.has(entry.name);
-          collationUnknown ||= entry.name === 'character_set_connection';
-          // Reported behind the charset where both were set.
-          if (entry.name === 'collation_connection') collationUnknown = false;
           break;
         case 'schema':
           explained = true;
@@ -124,6 +131,7 @@ export class SessionState {
           break;
       }
     }
+    const collationUnknown = charsets.size > 0 && this.setCharsets(charsets);
     return { opaqueChange: opaqueChange && !explained, collationUnknown, transactionDefaults };
   }
 
@@ -141,13 +149,14 @@ export class SessionState {
 
   /** After COM_RESET_CONNECTION: all but identity and schema is as after login. */
   reset(): void {
-    this.variables = new Map();
+    // MySQL goes back to its own defaults; MariaDB keeps the character sets of the login.
+    this.variables = this.login.flavor === 'mariadb' ? this.login.variables : NO_VARIABLES;
     this.pins.clearAll();
     this.savedInsertId = null;
     this.carried = null;
     this.ansiQuotes = this.login.sqlMode.includes('ANSI_QUOTES');
     this.ignoreSpace = this.login.sqlMode.includes('IGNORE_SPACE');
-    this.clientCharset = null;
+    this.clientCharset = charsetIn(this.variables);
     this.noteStatus(this.login.status);
   }
 
@@ -160,17 +169,35 @@ export class SessionState {
       this.ansiQuotes = value.includes('ANSI_QUOTES');
       this.ignoreSpace = value.includes('IGNORE_SPACE');
     }
-    if (name === 'character_set_client') this.clientCharset = value;
-    // SET NAMES sets the collation too, but servers do not say to what.
-    const losesCollation =
-      name === 'character_set_connection' && this.variables.has('collation_connection');
-    if (this.variables.get(name) === value && !losesCollation) return;
+    if (this.variables.get(name) === value) return;
+    this.variables = new Map(this.variables).set(name, value);
+    this.carried = null;
+  }
+
+  /** Returns whether a collation was set that the report does not tell. */
+  private setCharsets(reported: ReportedCharsets): boolean {
+    const { variables, collationUnknown } = withReported(this.variables, reported);
+    this.variables = variables;
+    this.clientCharset = reported.get('character_set_client') ?? this.clientCharset;
+    this.carried = null;
+    return collationUnknown;
+  }
+
+  /** Servers do not take these variables from the proxy: they have their defaults again. */
+  dropVariables(names: readonly string[]): void {
     const variables = new Map(this.variables);
-    if (losesCollation) variables.delete('collation_connection');
-    variables.set(name, value);
+    for (const name of names) variables.delete(name);
     this.variables = variables;
     this.carried = null;
   }
+}
+
+const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
+
+/** character_set_client of a session, null where it is the server's default. */
+function charsetIn(variables: ReadonlyMap<string, string>): string | null {
+  const names = variables.get(NAMES);
+  return variables.get('character_set_client') ?? (names && charsetOfNames(names)) ?? null;
 }
 
 /** Reported, but the proxy's own, or following from something else that is carried. */
