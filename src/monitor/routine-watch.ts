@@ -14,6 +14,8 @@ export interface RoutineTiming {
   readonly debounceMs: number;
   /** The least time between two readings, and the longest that DDL without end delays one. */
   readonly gapMs: number;
+  /** The least time from a reading to the one that an unknown routine asks for. */
+  readonly unknownGapMs: number;
   /** A reading that takes longer has failed. */
   readonly timeoutMs: number;
 }
@@ -23,6 +25,7 @@ const DEFAULT_TIMING: RoutineTiming = {
   intervalMs: 300_000,
   debounceMs: 100,
   gapMs: 1000,
+  unknownGapMs: 10_000,
   timeoutMs: 10_000,
 };
 /** After failures in a row the next reading waits twice as long each time, to this many gaps. */
@@ -141,6 +144,15 @@ export class RoutineWatch {
     const firstMs = this.#firstDoubtMs ?? nowMs;
     const latestMs = firstMs + this.#timing.gapMs - nowMs;
     this.#reschedule(Math.max(0, Math.min(this.#timing.debounceMs, latestMs)));
+  }
+
+  /**
+   * A routine was called that the catalogue does not know: perhaps it was made past this proxy. A
+   * reading comes sooner, but calls of what stays unknown do not make one after the other.
+   */
+  noteUnknown(): void {
+    const sinceMs = this.#nowMs() - this.#endedAtMs;
+    this.#schedule(Math.max(0, this.#timing.unknownGapMs - sinceMs));
   }
 
   /** Another primary may know other routines: DDL that it has not got is gone. */

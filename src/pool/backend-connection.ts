@@ -5,6 +5,7 @@ import type { ServerStatements } from '../telemetry/statement-metrics.ts';
 import { COM } from '../wire/command.ts';
 import { frame } from '../wire/writer.ts';
 import type { PoolAccount } from './account.ts';
+import { charsetsIn } from './charsets.ts';
 import type { ServerLoad } from './server-load.ts';
 import { StateProfile } from './state-profile.ts';
 import { type StatementBudget, StatementCache } from './statement-cache.ts';
@@ -179,7 +180,7 @@ export class BackendConnection implements ByteSink {
 
   /** MySQL goes back to its own defaults; MariaDB keeps the character sets of the login. */
   private stateAfterReset({ schema, multiStatements }: StateProfile): StateProfile {
-    const variables = this.flavor === 'mariadb' ? this.born.variables : NO_VARIABLES;
+    const variables = this.flavor === 'mariadb' ? charsetsIn(this.born.variables) : NO_VARIABLES;
     return StateProfile.of({ schema, multiStatements, variables });
   }
 

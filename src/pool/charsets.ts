@@ -39,6 +39,10 @@ export function chosenAtLogin(told: {
   return chosen;
 }
 
+/** Of carried variables those about character sets. */
+export const charsetsIn = (variables: ReadonlyMap<string, string>): ReadonlyMap<string, string> =>
+  new Map([...variables].filter(([name]) => name === NAMES || isCharsetVariable(name)));
+
 /** What a server has reported of the four variables, in one OK packet. */
 export type ReportedCharsets = ReadonlyMap<string, string>;
 

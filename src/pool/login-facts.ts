@@ -14,7 +14,7 @@ import { TRACKER_STATEMENTS } from './trackers.ts';
 export interface LoginFacts {
   /** sql_mode, empty where it is not known. */
   readonly sqlMode: string;
-  /** The carried variables that the login chose: character set and collation. */
+  /** The carried variables that the login chose: character sets, IGNORE_SPACE. */
   readonly variables: ReadonlyMap<string, string>;
   /** max_prepared_stmt_count of the server, null where it is not known. */
   readonly maxPrepared: number | null;
@@ -56,9 +56,15 @@ export async function askState(
   const [client, results, collation, most] = told;
   const maxPrepared = typeof most === 'string' ? Number(most) : null;
   const isKnown = typeof client === 'string' && typeof collation === 'string';
+  const variables = isKnown
+    ? chosenAtLogin({ client, results: results ?? null, collation })
+    : new Map<string, string>();
+  const sqlMode = sqlModeIn(decodeOk(payload, caps).sessionState);
+  // The flag is in the mode since the login, and a reset takes it away.
+  if (has(caps, CAP.IGNORE_SPACE) && sqlMode !== '') variables.set('sql_mode', sqlMode);
   return {
-    sqlMode: sqlModeIn(decodeOk(payload, caps).sessionState),
-    variables: isKnown ? chosenAtLogin({ client, results: results ?? null, collation }) : new Map(),
+    sqlMode,
+    variables,
     maxPrepared: maxPrepared !== null && Number.isSafeInteger(maxPrepared) ? maxPrepared : null,
   };
 }

@@ -3,7 +3,6 @@ import { type CharsetKind, charsetKind } from '../sql/charset-kind.ts';
 import type { ClassifyContext } from '../sql/classification.ts';
 import type { RoutineFacts } from '../sql/routine-facts.ts';
 import type { ServerView } from '../topology/snapshot.ts';
-import { CAP, has } from '../wire/capability.ts';
 import { charsetOf } from '../wire/charset.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -14,23 +13,21 @@ export class ClassifierContext implements ClassifyContext {
   private readonly state: SessionState;
   private readonly known: { readonly facts: RoutineFacts };
   private readonly kindAtLogin: CharsetKind;
-  private readonly ignoresSpace: boolean;
 
   constructor(
     server: ServerView,
-    login: { readonly collationId: number; readonly caps: number },
+    login: { readonly collationId: number },
     now: { readonly state: SessionState; readonly routines: { readonly facts: RoutineFacts } },
   ) {
     this.flavor = server.flavor ?? 'mysql';
     this.serverVersion = server.version === null ? 0 : versionNumber(server.version);
     this.kindAtLogin = charsetKind(charsetOf(login.collationId));
-    this.ignoresSpace = has(login.caps, CAP.IGNORE_SPACE);
     this.state = now.state;
     this.known = now.routines;
   }
 
   get ignoreSpace(): boolean {
-    return this.ignoresSpace || this.state.ignoreSpace;
+    return this.state.ignoreSpace;
   }
 
   get routines(): RoutineFacts {

@@ -163,6 +163,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         return;
       case PLAN.RESET_CONNECTION:
         this.judge.policy.reset();
+        this.judge.textPrepared.clear();
         this.answerBy(resetConnection(this));
         return;
       case PLAN.REPLICATION:

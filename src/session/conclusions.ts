@@ -153,10 +153,15 @@ export class Conclusions {
   private notePins(connection: BackendConnection, facts: ReplyFacts, succeeded: boolean): void {
     const { command, state } = this;
     const { pins } = state;
-    const { cls, cause, effects } = command;
+    const { cls, cause } = command;
+    const effects = this.effectsOf(command);
     pins.noteEffects(effects, succeeded);
     // It may hold a lock now, or a role: neither text nor trackers tell.
-    if ((effects & EFFECT.OPAQUE) !== 0) pins.set(cause === 'set-role' ? 'role' : 'opaque');
+    if ((effects & EFFECT.OPAQUE) !== 0) {
+      // Of a long INSERT only the end is unread: it hardly holds anything, but nobody may meet it.
+      if (cause === 'dml' || cause === 'load-data') connection.tainted = true;
+      else pins.set(cause === 'set-role' ? 'role' : 'opaque');
+    }
     if (this.wantsOwn) pins.set('rule');
     if (succeeded && ((effects & NAMING_EFFECTS) !== 0 || (pins.any && NAMES_THINGS.has(cause)))) {
       this.noteNames();
@@ -172,6 +177,13 @@ export class Conclusions {
     this.transactionDefaults = false;
   }
 
+  /** Of EXECUTE by text, the effects of what it ran where that is known. */
+  private effectsOf(command: Command): number {
+    const { bytes, cause, effects, textAt } = command;
+    if (cause !== 'execute' || command.statement !== null) return effects;
+    return this.judge.textPrepared.effectsOf(bytes, textAt, this.judge.context) ?? effects;
+  }
+
   private noteNames(): void {
     const { command, state } = this;
     const prepared = command.statement?.shape.packet ?? null;
@@ -179,6 +191,8 @@ export class Conclusions {
     const textAt = prepared === null ? command.textAt : HEADER_BYTES + 1;
     const names = stateNames(text, textAt, text.length, this.judge.context);
     const { pins } = state;
+    if (command.cause === 'prepare')
+      this.judge.textPrepared.notePrepare(text, textAt, this.judge.context);
     if (names.kind !== 'none') pins.noteNames(names, state.schema);
     // Renamed perhaps: what it is called now is not known.
     else if (command.cause === 'ddl' && pins.has('temporary-table')) pins.set('temporary-table');

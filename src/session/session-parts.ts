@@ -49,7 +49,7 @@ export function buildParts(
   const state = new SessionState(proof.state, deps.metrics.statements);
   const context = new ClassifierContext(
     proof.server,
-    { collationId, caps },
+    { collationId },
     { state, routines: knowledge.routines },
   );
   const own = proof.connection === null ? null : { schema: null, collationId, attributes };

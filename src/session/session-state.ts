@@ -1,5 +1,6 @@
 import {
   charsetOfNames,
+  charsetsIn,
   isCharsetVariable,
   NAMES,
   type ReportedCharsets,
@@ -150,12 +151,14 @@ export class SessionState {
   /** After COM_RESET_CONNECTION: all but identity and schema is as after login. */
   reset(): void {
     // MySQL goes back to its own defaults; MariaDB keeps the character sets of the login.
-    this.variables = this.login.flavor === 'mariadb' ? this.login.variables : NO_VARIABLES;
+    this.variables =
+      this.login.flavor === 'mariadb' ? charsetsIn(this.login.variables) : NO_VARIABLES;
     this.pins.clearAll();
     this.savedInsertId = null;
     this.carried = null;
     this.ansiQuotes = this.login.sqlMode.includes('ANSI_QUOTES');
-    this.ignoreSpace = this.login.sqlMode.includes('IGNORE_SPACE');
+    // Where it is the server's default it is not known: then COUNT (*) is an unknown function.
+    this.ignoreSpace = false;
     this.clientCharset = charsetIn(this.variables);
     this.noteStatus(this.login.status);
   }

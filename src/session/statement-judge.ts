@@ -15,6 +15,7 @@ import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
 import { type Judgement, judgementOf, type PreparedStatement } from './prepared-statements.ts';
 import type { StatementPolicy } from './statement-policy.ts';
+import { TextPrepared } from './text-prepared.ts';
 
 /** The part of the classifier that the session uses. */
 export interface StatementClassifier {
@@ -25,10 +26,12 @@ export interface StatementClassifier {
 export interface Knowledge {
   readonly digests: DigestTable;
   readonly learned: LearnedStatements;
-  readonly routines: Pick<RoutineWatch, 'facts' | 'noteDdl'>;
+  readonly routines: Pick<RoutineWatch, 'facts' | 'noteDdl' | 'noteUnknown'>;
 }
 
 const PREPARED_TEXT_AT = HEADER_BYTES + 1;
+/** Statements that are opaque because they call something unknown. */
+const CALLS: ReadonlySet<ReasonCode> = new Set(['call', 'unknown-function']);
 /** Statements that may change what functions and views do. */
 const MAY_BE_DDL: ReadonlySet<ReasonCode> = new Set([
   'ddl',
@@ -47,6 +50,7 @@ const MAY_BE_DDL: ReadonlySet<ReasonCode> = new Set([
 export class StatementJudge {
   readonly policy: StatementPolicy;
   readonly context: ClassifyContext;
+  readonly textPrepared: TextPrepared;
   private readonly classifier: StatementClassifier;
   private readonly knowledge: Knowledge;
 
@@ -58,6 +62,7 @@ export class StatementJudge {
   }) {
     this.classifier = parts.classifier;
     this.context = parts.context;
+    this.textPrepared = new TextPrepared(parts.classifier);
     this.policy = parts.policy;
     this.knowledge = parts.knowledge;
   }
@@ -127,6 +132,9 @@ export class StatementJudge {
     const { digests } = this.knowledge;
     if (digests.wants(found.digestHi, found.digestLo, startedAtMs)) {
       digests.admit(found, digestSample(bytes, textAt, bytes.length, this.context), startedAtMs);
+    }
+    if ((found.effects & EFFECT.OPAQUE) !== 0 && CALLS.has(found.reason)) {
+      this.knowledge.routines.noteUnknown();
     }
     return found;
   }
