@@ -4,6 +4,7 @@ import { COM } from '../wire/command.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import type { Command } from './command.ts';
+import { separateAssignments } from './restore.ts';
 import type { SessionBackends } from './session-backends.ts';
 import type { SessionState } from './session-state.ts';
 import type { StatementPreparer } from './statement-preparer.ts';
@@ -80,13 +81,30 @@ export class Readiness {
     } catch (error) {
       if (!(error instanceof ServerRefusedError)) throw error;
       if (connection !== backends.replicaConnection) {
-        await backends.dropRefused(connection);
+        await this.dropRefused(connection);
         throw error;
       }
       backends.refusedBy(connection, command);
       command.target = 'primary';
       return false;
     }
+  }
+
+  /**
+   * Finds which variables the primary does not take from the proxy, and forgets them: one refusal
+   * must not become the answer to every later statement.
+   */
+  private async dropRefused(connection: BackendConnection): Promise<void> {
+    const { backends, state } = this;
+    const separate = separateAssignments(state.profile);
+    const bytes = separate.map(({ statement }) => encodeQuery(statement, connection.caps));
+    const kinds = separate.map(() => REPLY.SIMPLE);
+    const results =
+      separate.length === 0 ? [] : await backends.swallow(connection, Buffer.concat(bytes), kinds);
+    const refused = separate.filter((_, index) => results[index]?.error !== null);
+    const names = refused.map(({ name }) => name);
+    connection.profile = null;
+    if (names.length > 0) state.dropVariables(names);
   }
 
   /** Another session's statement left warnings on it. */

@@ -13,14 +13,13 @@ import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import { runSwallowed, type Swallowed } from '../pool/swallow.ts';
 import type { StateProfile } from '../pool/state-profile.ts';
 import type { ServerView, Snapshot } from '../topology/snapshot.ts';
-import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY, type ReplyKind } from '../wire/reply-kinds.ts';
 import type { Command } from './command.ts';
 import { Leftovers } from './leftovers.ts';
 import { isUnreachable } from './loss.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { ReplicaChoice } from './replica-choice.ts';
-import { restorationOf, separateAssignments } from './restore.ts';
+import { restorationOf } from './restore.ts';
 import type { SessionDeps } from './session-deps.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -165,26 +164,6 @@ export class SessionBackends {
       if (failed) throw new ServerRefusedError(connection.server.id, failed);
     }
     connection.profile = profile;
-  }
-
-  /**
-   * Finds which variables the primary does not take from the proxy, and forgets them: one refusal
-   * must not become the answer to every later statement.
-   */
-  async dropRefused(connection: BackendConnection): Promise<void> {
-    const separate = separateAssignments(this.state.profile);
-    const bytes = separate.map(({ statement }) => encodeQuery(statement, connection.caps));
-    const kinds = separate.map(() => REPLY.SIMPLE);
-    const results = await this.swallow(connection, Buffer.concat(bytes), kinds);
-    const refused = separate.filter((_, index) => results[index]?.error !== null);
-    const names = refused.map(({ name }) => name);
-    connection.profile = null;
-    if (names.length === 0) return;
-    this.state.dropVariables(names);
-    this.deps.logger.warn(
-      { server: connection.server.id, variables: names },
-      'Variables of a session could not be set on another connection: they have their defaults again',
-    );
   }
 
   /** Has the server forget all state of the connections that are held. */
