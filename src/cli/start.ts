@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { startApp } from '../app.ts';
 import { loadConfig } from '../config/load.ts';
 import { signalled } from './signals.ts';
+import { boundYoungGeneration } from './young-generation.ts';
 
 /** `lagwise start`: runs the proxy until SIGTERM or SIGINT; a second signal ends it at once. */
 export function startCommand(): Command {
@@ -12,6 +13,7 @@ export function startCommand(): Command {
 }
 
 async function run(path: string): Promise<void> {
+  boundYoungGeneration();
   // Before the start, which may take seconds: a signal then ends what it began, in order.
   const ended = signalled(SIGNALS);
   const app = await startApp(loadConfig(path, process.env));
