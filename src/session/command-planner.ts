@@ -32,6 +32,7 @@ export const PLAN = {
   UNKNOWN_STATEMENT: 9,
   /** FETCH without a cursor, or from one whose server is gone. */
   NO_CURSOR: 10,
+  NOTHING_TO_RESET: 14,
   /** About `@lagwise_…`: the proxy's own answer. */
   SETTING: 12,
   SETTING_NOT_PREPARED: 13,
@@ -104,8 +105,12 @@ export class CommandPlanner {
         return this.planPrepare(command);
       case COM.STMT_FETCH:
         return this.planOnStatement(command, REPLY.ROWS);
-      case COM.STMT_RESET:
-        return this.planOnStatement(command, REPLY.SIMPLE);
+      case COM.STMT_RESET: {
+        const plan = this.planOnStatement(command, REPLY.SIMPLE);
+        const isBound = (command.statement?.boundFor(COM.STMT_RESET) ?? null) !== null;
+        // Without a cursor or long data there is nothing to be reset on any server.
+        return plan === PLAN.SEND && !isBound ? PLAN.NOTHING_TO_RESET : plan;
+      }
       case COM.STMT_SEND_LONG_DATA:
         return this.planOnStatement(command, REPLY.SIMPLE) === PLAN.SEND
           ? PLAN.LONG_DATA
