@@ -154,8 +154,6 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         return;
       case PLAN.QUIT:
         return this.end('quit', null);
-      case PLAN.NOTHING_TO_RESET:
-        return this.sendOk();
       case PLAN.KILL:
         this.answerBy(killConnection(this.deps, this, this.planner));
         return;

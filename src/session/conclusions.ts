@@ -46,6 +46,8 @@ export class Conclusions {
   released = false;
   /** When the last command's reply ended (monotonic ms). */
   endedAtMs = 0;
+  /** Warnings that the last command's reply told of. */
+  warnings = 0;
   private readonly deps: SessionDeps;
   private readonly command: Command;
   private readonly state: SessionState;
@@ -110,6 +112,7 @@ export class Conclusions {
     const rowCount = !succeeded || command.cls === 'read' ? -1 : facts.affectedRows;
     backends.leftovers.noteEnd(connection, this.leftBy(connection, facts), rowCount);
     this.endedAtMs = nowMs;
+    this.warnings = facts.warnings;
     this.judge.noteRun(command, { onReplica, failed: !succeeded, nowMs });
     const { durations } = this.deps.metrics.statements;
     const took = onReplica ? durations.replica : durations.primary;

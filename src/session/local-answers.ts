@@ -3,6 +3,7 @@ import type { ConnId } from '../lib/ids.ts';
 import type { Identity } from '../pool/identity.ts';
 import type { Flavor } from '../topology/snapshot.ts';
 import { encodeErr } from '../wire/packets/err.ts';
+import { encodeOk } from '../wire/packets/ok.ts';
 import { encodeTextResultset } from '../wire/text-resultset.ts';
 import { noCursor, UNKNOWN_COMMAND, unknownStatement } from './client-errors.ts';
 import type { Command } from './command.ts';
@@ -14,6 +15,7 @@ import type { StatementJudge } from './statement-judge.ts';
 /** Plans whose answer the proxy has at hand. */
 export type LocalPlan =
   | typeof PLAN.CONNECTION_ID
+  | typeof PLAN.NOTHING_TO_RESET
   | typeof PLAN.SETTING
   | typeof PLAN.SETTING_NOT_PREPARED
   | typeof PLAN.UNKNOWN_COMMAND
@@ -37,6 +39,8 @@ export function localAnswer(plan: LocalPlan, session: Answering): Buffer {
   switch (plan) {
     case PLAN.CONNECTION_ID:
       return connectionIdResult(session);
+    case PLAN.NOTHING_TO_RESET:
+      return encodeOk({ status: session.state.status }, replySeq, { caps: session.identity.caps });
     case PLAN.SETTING:
       return aboutSetting(session);
     case PLAN.SETTING_NOT_PREPARED:
