@@ -12,7 +12,6 @@ import type { PinReason } from '../../src/telemetry/labels.ts';
 import { ClosedCounter } from '../../src/telemetry/plain-counters.ts';
 import type { ServerView } from '../../src/topology/snapshot.ts';
 import { STATUS } from '../../src/wire/status.ts';
-import { NEW_CAPS } from './replies.ts';
 import { aServer } from './snapshots.ts';
 
 /** Counts pins as the metrics do. */
@@ -36,6 +35,7 @@ export function aSessionState(given: Partial<LoginState> = {}): SessionState {
       status: STATUS.AUTOCOMMIT,
       sqlMode: '',
       variables: new Map(),
+      flavor: 'mysql',
       multiStatements: false,
       ...given,
     },
@@ -44,15 +44,19 @@ export function aSessionState(given: Partial<LoginState> = {}): SessionState {
 }
 
 /** Nothing is known of any routine. */
-const NO_ROUTINES = { facts: RoutineCatalogue.EMPTY, noteDdl: () => undefined };
+const NO_ROUTINES = {
+  facts: RoutineCatalogue.EMPTY,
+  noteDdl: () => undefined,
+  noteUnknown: () => undefined,
+};
 
 /** How the statements of a session are to be read, of whose login only what is given is special. */
 export function aContext(
   state: SessionState,
-  given: { server?: ServerView; collationId?: number; caps?: number } = {},
+  given: { server?: ServerView; collationId?: number } = {},
 ): ClassifierContext {
-  const { server = aServer(), collationId = 45, caps = NEW_CAPS } = given;
-  return new ClassifierContext(server, { collationId, caps }, { state, routines: NO_ROUTINES });
+  const { server = aServer(), collationId = 45 } = given;
+  return new ClassifierContext(server, { collationId }, { state, routines: NO_ROUTINES });
 }
 
 /** A judge of statements without rules, who has learned nothing yet. */

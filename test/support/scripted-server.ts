@@ -106,6 +106,8 @@ export class ServerSession {
   readonly secured: boolean;
   readonly caps: number;
   status: number = STATUS.AUTOCOMMIT;
+  /** The pool has not ended yet what it begins a connection with. */
+  isBeginning = false;
 
   constructor(server: ScriptedServer, pipe: PacketPipe, login: LoggedIn) {
     this.server = server;
@@ -149,7 +151,8 @@ const LONG_NONCE = Buffer.concat([Buffer.alloc(31, 0x42), Buffer.alloc(1)]);
 const ED25519_DER = Buffer.from('302a300506032b6570032100', 'hex');
 /** What the pool sends on each connection of its own accord, right behind the login. */
 const TRACKERS = /^SET SESSION session_track_/;
-const MAX_PREPARED = /^SELECT @@GLOBAL\.max_prepared_stmt_count$/;
+const ABOUT_LOGIN = /^SELECT @@character_set_client, .*@@GLOBAL\.max_prepared_stmt_count$/;
+const CHARSETS = ['utf8mb4', 'utf8mb4', 'utf8mb4_general_ci'];
 let rsa: { privateKey: KeyObject; publicPem: Buffer } | null = null;
 
 /** Made when first needed: it takes longer than all else here. */
@@ -479,15 +482,9 @@ export class ScriptedServer {
       session,
     };
     const rule = this.#rules.find((each) => each.left > 0 && matches(each.match, command));
-    if (rule === undefined && com === COM.QUERY && TRACKERS.test(command.text)) {
-      this.trackerStatements += 1;
-      await session.send(ok(session));
-      return;
-    }
-    if (rule === undefined && com === COM.QUERY && MAX_PREPARED.test(command.text)) {
-      const { maxPrepared } = this;
-      const unknown = err(1193, "Unknown system variable 'max_prepared_stmt_count'");
-      await session.send(maxPrepared === null ? unknown : row(session, String(maxPrepared)));
+    const ofPool = rule === undefined && com === COM.QUERY ? this.#ofPool(session, command) : null;
+    if (ofPool !== null) {
+      await session.send(ofPool);
       return;
     }
     this.received.push(command);
@@ -496,6 +493,24 @@ export class ScriptedServer {
     const said = typeof answer === 'function' ? await answer(session, command) : answer;
     if (said === 'close') session.pipe.destroy();
     else if (Buffer.isBuffer(said)) await session.send(said);
+  }
+
+  /** The answer to what the pool begins a connection with, or a reset; null for anything else. */
+  #ofPool(session: ServerSession, { text }: ServerCommand): Buffer | null {
+    if (TRACKERS.test(text)) {
+      this.trackerStatements += 1;
+      session.isBeginning = true;
+      return ok(session);
+    }
+    if (ABOUT_LOGIN.test(text)) {
+      const { maxPrepared } = this;
+      if (maxPrepared === null) return err(1193, 'Unknown system variable');
+      const names = ['client', 'results', 'collation', 'prepared'];
+      return rows(session, names, [[...CHARSETS, String(maxPrepared)]]);
+    }
+    if (!session.isBeginning || text !== 'DO 0') return null;
+    session.isBeginning = false;
+    return ok(session);
   }
 
   /** What a server without a script says: its own name to a SELECT, OK to nearly all else. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { PacketChannel } from '../../../src/net/packet-channel.ts';
 import { askState } from '../../../src/pool/login-facts.ts';
 import { TRACKER_STATEMENTS } from '../../../src/pool/trackers.ts';
-import { CAP, without } from '../../../src/wire/capability.ts';
+import { CAP, union, without } from '../../../src/wire/capability.ts';
 import { COM } from '../../../src/wire/command.ts';
 import { encodeErr } from '../../../src/wire/packets/err.ts';
 import { encodeOk } from '../../../src/wire/packets/ok.ts';
@@ -16,12 +16,8 @@ import { NEW_CAPS, OLD_CAPS } from '../../support/replies.ts';
 import { aServer } from '../../support/snapshots.ts';
 
 const status = STATUS.AUTOCOMMIT;
-const CHARSET = {
-  character_set_client: 'latin1',
-  character_set_results: 'latin1',
-  character_set_connection: 'latin1',
-  collation_connection: 'latin1_swedish_ci',
-};
+const LATIN = ['latin1', 'latin1', 'latin1_swedish_ci'];
+const NAMES = vars({ names: 'latin1 COLLATE latin1_swedish_ci' });
 
 /** What the trackers report when they are turned on. */
 function reported(caps: number, variables: Readonly<Record<string, string>>): Buffer {
@@ -30,8 +26,12 @@ function reported(caps: number, variables: Readonly<Record<string, string>>): Bu
   );
   return encodeOk({ status, sessionState: encodeSessionState(entries) }, 1, { caps });
 }
-const number = (caps: number, value: string | null) =>
-  encodeTextResultset({ columns: ['n'], rows: [[value]] }, { seq: 1, caps, status });
+const row = (caps: number, values: readonly (string | null)[]) =>
+  encodeTextResultset(
+    { columns: values.map((_, index) => `c${index}`), rows: [values] },
+    { seq: 1, caps, status },
+  );
+const ok = (caps: number) => encodeOk({ status }, 1, { caps });
 const error = (code: number) => encodeErr({ code, sqlState: 'HY000', message: 'No' }, 1);
 
 /** Asks a server that says `bytes`, in pieces. */
@@ -60,69 +60,86 @@ describe.each([
   ['with DEPRECATE_EOF', NEW_CAPS],
   ['with EOF packets', OLD_CAPS],
 ])('what a server says after the login, %s', (_, caps) => {
+  const told = (most: string | null) => row(caps, [...LATIN, most]);
   const whole = Buffer.concat([
-    reported(caps, { sql_mode: 'ANSI_QUOTES', ...CHARSET, session_track_schema: 'ON' }),
-    number(caps, '16382'),
+    reported(caps, { sql_mode: 'ANSI_QUOTES', time_zone: 'UTC' }),
+    told('16382'),
+    ok(caps),
   ]);
 
-  test('is asked in one write', async () => {
+  test('is asked in one write, which leaves no warnings', async () => {
     const { stream } = await ask(caps, whole);
     expect(stream.written).toHaveLength(1);
     expect(commandsIn(stream.bytes)).toEqual([
       `${COM.QUERY} ${TRACKER_STATEMENTS.mysql}`,
-      `${COM.QUERY} SELECT @@GLOBAL.max_prepared_stmt_count`,
+      `${COM.QUERY} SELECT @@character_set_client, @@character_set_results, @@collation_connection, @@GLOBAL.max_prepared_stmt_count`,
+      `${COM.QUERY} DO 0`,
     ]);
   });
 
   test('is mode, character set and bound, cut anywhere, and nothing stays unread', async () => {
     for (let pieceBytes = 1; pieceBytes <= whole.length; pieceBytes += 1) {
-      const { told, unread } = await ask(caps, whole, pieceBytes);
-      expect(told).toEqual({
-        sqlMode: 'ANSI_QUOTES',
-        variables: vars(CHARSET),
-        maxPrepared: 16382,
-      });
+      const { told: facts, unread } = await ask(caps, whole, pieceBytes);
+      expect(facts).toEqual({ sqlMode: 'ANSI_QUOTES', variables: NAMES, maxPrepared: 16_382 });
       expect(unread).toBe(0);
     }
   });
 
-  test('need not tell anything', async () => {
-    const { told } = await ask(
-      caps,
-      Buffer.concat([encodeOk({ status }, 1, { caps }), number(caps, '0')]),
-    );
-    expect(told).toEqual({ sqlMode: '', variables: new Map(), maxPrepared: 0 });
+  test.each([
+    ['the client’s alone', ['gbk', 'gbk', 'gbk_bin', '1'], { names: 'gbk COLLATE gbk_bin' }],
+    [
+      'another one for results',
+      ['gbk', 'utf8mb4', 'gbk_bin', '1'],
+      { names: 'gbk COLLATE gbk_bin', character_set_results: 'utf8mb4' },
+    ],
+    [
+      'none for results',
+      ['gbk', null, 'gbk_bin', '1'],
+      { names: 'gbk COLLATE gbk_bin', character_set_results: '' },
+    ],
+  ])('a login’s character set: %s', async (_what, values, expected) => {
+    const bytes = Buffer.concat([ok(caps), row(caps, values), ok(caps)]);
+    expect((await ask(caps, bytes)).told.variables).toEqual(vars(expected));
+  });
+
+  test.each([
+    ['CLIENT_IGNORE_SPACE makes the mode the session’s own', CAP.IGNORE_SPACE, 'ANSI_QUOTES'],
+    ['without it the mode is the server’s', 0, undefined],
+  ])('%s', async (_what, flag, expected) => {
+    const { told: facts } = await ask(union(caps, flag), whole);
+    expect(facts.variables.get('sql_mode')).toBe(expected);
+  });
+
+  test.each([
+    ['NULL', told(null)],
+    ['no number', told('many')],
+    ['a number that is too large', told('99999999999999999999')],
+  ])('%s is no bound', async (_what, bytes) => {
+    const { told: facts, unread } = await ask(caps, Buffer.concat([ok(caps), bytes, ok(caps)]));
+    expect([facts.maxPrepared, facts.variables, unread]).toEqual([null, NAMES, 0]);
   });
 
   test.each([
     ['an error', error(1193)],
-    ['OK', encodeOk({ status }, 1, { caps })],
-    ['no number', number(caps, 'many')],
-    ['a number below zero', number(caps, '-1')],
-    ['a number that is too large', number(caps, '99999999999999999999')],
-  ])('%s is no bound', async (_what, bytes) => {
-    const { told, unread } = await ask(caps, Buffer.concat([reported(caps, CHARSET), bytes]));
-    expect([told.maxPrepared, told.variables, unread]).toEqual([null, vars(CHARSET), 0]);
-  });
-
-  test('NULL is no bound, and no crash', async () => {
-    const { told, unread } = await ask(
-      caps,
-      Buffer.concat([reported(caps, CHARSET), number(caps, null)]),
-    );
-    expect([told.maxPrepared, unread]).toEqual([null, 0]);
+    ['OK', ok(caps)],
+  ])('where the answer is %s, nothing is known, and nothing stays unread', async (_what, bytes) => {
+    const { told: facts, unread } = await ask(caps, Buffer.concat([ok(caps), bytes, ok(caps)]));
+    expect(facts).toEqual({ sqlMode: '', variables: new Map(), maxPrepared: null });
+    expect(unread).toBe(0);
   });
 
   test('a refusal of the trackers is an error that names the server', async () => {
-    await expect(ask(caps, Buffer.concat([error(1193), number(caps, '1')]))).rejects.toMatchObject({
+    const bytes = Buffer.concat([error(1193), told('1'), ok(caps)]);
+    await expect(ask(caps, bytes)).rejects.toMatchObject({
       source: 'backend-protocol',
       message: 'Server db1 (9.7.4) refused session tracking: No',
     });
   });
 
   test('an expired password lets nothing be known, and the client in to change it', async () => {
-    const { told, unread } = await ask(caps, Buffer.concat([error(1820), error(1820)]));
-    expect(told).toEqual({ sqlMode: '', variables: new Map(), maxPrepared: null });
+    const bytes = Buffer.concat([error(1820), error(1820), error(1820)]);
+    const { told: facts, unread } = await ask(caps, bytes);
+    expect(facts).toEqual({ sqlMode: '', variables: new Map(), maxPrepared: null });
     expect(unread).toBe(0);
   });
 });

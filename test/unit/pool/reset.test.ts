@@ -15,6 +15,7 @@ import { aServer } from '../../support/snapshots.ts';
 const OK = encodeOk({ status: STATUS.AUTOCOMMIT }, 1, { caps: NEW_CAPS });
 const ERROR = encodeErr({ code: 1047, sqlState: '08S01', message: 'Unknown command' }, 1);
 const TIMEOUT_MS = 500;
+const NAMES = 'latin1 COLLATE latin1_swedish_ci';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -25,7 +26,8 @@ afterEach(() => {
 
 /** A connection with all that a reset takes away. */
 function used(given: Parameters<typeof fakeBackend>[0] = {}) {
-  const backend = fakeBackend(given);
+  const profile = aProfile({ variables: vars({ names: NAMES, sql_mode: 'IGNORE_SPACE' }) });
+  const backend = fakeBackend({ profile, ...given });
   const { connection } = backend;
   connection.profile = aProfile({ schema: 'shop', variables: vars({ time_zone: '+01:00' }) });
   connection.prepared.add(StatementShape.of(Buffer.from('\u0016SELECT 1'), aProfile()), 1);
@@ -48,7 +50,9 @@ describe.each([
     ]);
     stream.receive(Buffer.concat([OK, OK, OK]), 1);
     await done;
-    expect(connection.profile).toBe(aProfile({ schema: 'shop' }));
+    // MySQL goes back to its own character sets, MariaDB to those of the login.
+    const left = flavor === 'mariadb' ? { names: NAMES } : {};
+    expect(connection.profile).toBe(aProfile({ schema: 'shop', variables: vars(left) }));
     expect(connection).toMatchObject({ leftovers: 0, tainted: false, insertIdOf: null });
     expect([connection.prepared.size, connection.busy, connection.isClosed]).toEqual([
       0,

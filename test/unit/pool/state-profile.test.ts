@@ -38,16 +38,6 @@ describe('equal states', () => {
   });
 });
 
-test('a reset takes the variables, and leaves schema and option', () => {
-  const profile = aProfile({
-    schema: 'shop',
-    variables: vars({ time_zone: '+01:00' }),
-    multiStatements: true,
-  });
-  expect(profile.afterReset()).toBe(aProfile({ schema: 'shop', multiStatements: true }));
-  expect(profile.afterReset().afterReset()).toBe(profile.afterReset());
-});
-
 test.each([
   ['shop', null, true],
   ['shop', 'other', true],

@@ -26,7 +26,7 @@ function make(caps = NEW_CAPS, flavor: Flavor = 'mysql'): void {
   state = aSessionState();
   prepared = new PreparedStatements();
   command = new Command();
-  const judge = aJudge(state, aContext(state, { server: aServer({ flavor }), caps }));
+  const judge = aJudge(state, aContext(state, { server: aServer({ flavor }) }));
   planner = new CommandPlanner({ state, prepared, judge, caps, command });
 }
 beforeEach(() => make());

@@ -6,7 +6,10 @@ import { Traffic } from '../../../src/telemetry/plain-counters.ts';
 import { CAP, without } from '../../../src/wire/capability.ts';
 import { COM } from '../../../src/wire/command.ts';
 import { decodeErr, encodeErr } from '../../../src/wire/packets/err.ts';
+import { encodeOk } from '../../../src/wire/packets/ok.ts';
+import { encodeSessionState } from '../../../src/wire/packets/session-state.ts';
 import { REPLY } from '../../../src/wire/reply-kinds.ts';
+import { STATUS } from '../../../src/wire/status.ts';
 import { fakeBackend } from '../../support/fake-backend.ts';
 import { FakeStream } from '../../support/fake-stream.ts';
 import { NEW_CAPS, REPLY_SAMPLES } from '../../support/replies.ts';
@@ -203,5 +206,106 @@ describe('a server that fails', () => {
     exchange.start(connection, packet);
     expect(stream.written).toEqual([]);
     expect(owner.events).toEqual([expect.stringMatching(/^lost/)]);
+  });
+});
+
+describe('state that is restored in front of a read', () => {
+  const STATE = encodeSessionState([{ t: 'system-variable', name: 'time_zone', value: 'UTC' }]);
+  const prefix = Buffer.from('what restores it');
+  const samples = REPLY_SAMPLES.filter(
+    ({ kind, afterFile, errno }) =>
+      kind === REPLY.RESULT && afterFile === undefined && errno === undefined,
+  );
+  const OK = (caps: number) => encodeOk({ status: STATUS.AUTOCOMMIT }, 1, { caps });
+  const OK_WITH_STATE = (caps: number) =>
+    encodeOk({ status: STATUS.AUTOCOMMIT, sessionState: STATE }, 1, { caps });
+  const REFUSED = encodeErr({ code: 1298, sqlState: 'HY000', message: 'Unknown time zone' }, 1);
+  const ALSO = encodeErr({ code: 1049, sqlState: '42000', message: 'Unknown database' }, 1);
+  const ERROR = encodeErr({ code: 1146, sqlState: '42S02', message: 'No table' }, 1);
+
+  function startBehind(prefaces: number, caps: number) {
+    make(caps);
+    command.begin(COM.QUERY, packet, 0);
+    command.reply = REPLY.RESULT;
+    const backend = fakeBackend({ caps });
+    backend.connection.setUser(exchange);
+    exchange.start(backend.connection, Buffer.concat([prefix, packet]), prefaces);
+    return backend;
+  }
+
+  test.each(samples.map((sample) => [sample.name, sample] as const))(
+    'has its own replies dropped, and the answer passes, cut anywhere: %s',
+    (_, sample) => {
+      const bytes = Buffer.concat([OK(sample.caps), OK_WITH_STATE(sample.caps), sample.bytes]);
+      for (let pieceBytes = 1; pieceBytes <= bytes.length; pieceBytes += 1) {
+        const { stream, connection, load } = startBehind(2, sample.caps);
+        stream.receive(bytes, pieceBytes);
+        expect(client.bytes.equals(sample.bytes)).toBe(true);
+        // What the restoration itself changed is known already; what the answer tells is news.
+        const states = owner.events.filter((event) => event === 'state').length;
+        expect([states, owner.events.at(-1)]).toEqual([sample.states ?? 0, 'end']);
+        expect([connection.busy, load.inFlight, exchange.current]).toEqual([false, 0, null]);
+      }
+    },
+  );
+
+  test('that the server refuses has the answer dropped with it, cut anywhere', () => {
+    for (const sample of samples) {
+      for (const replies of [
+        [REFUSED, OK(sample.caps)],
+        [OK_WITH_STATE(sample.caps), REFUSED],
+        [REFUSED, ALSO],
+      ]) {
+        const bytes = Buffer.concat([...replies, sample.bytes]);
+        const told = replies[1] === REFUSED || replies[0] === REFUSED ? 'Unknown time zone' : '';
+        for (const pieceBytes of [1, 2, 3, 7, 40, bytes.length]) {
+          const { stream, connection, load } = startBehind(2, sample.caps);
+          stream.receive(bytes, pieceBytes);
+          expect(client.written).toEqual([]);
+          expect(owner.events).toEqual([`refused: ${told}`]);
+          expect(command.answered).toBe(false);
+          expect([connection.busy, load.inFlight, exchange.current]).toEqual([false, 0, null]);
+        }
+      }
+    }
+  });
+
+  test('that the server refuses may have the command fail too: it is told of once', () => {
+    const { stream } = startBehind(1, NEW_CAPS);
+    stream.receive(Buffer.concat([REFUSED, ERROR]), 1);
+    expect([owner.events, client.written]).toEqual([['refused: Unknown time zone'], []]);
+  });
+
+  test('does not keep the command’s own error from its client', () => {
+    const { stream } = startBehind(1, NEW_CAPS);
+    stream.receive(Buffer.concat([OK(NEW_CAPS), ERROR]), 1);
+    expect(owner.events).toEqual(['error', 'end']);
+    expect(client.bytes.equals(ERROR)).toBe(true);
+  });
+
+  test('is lost with its server, however much of it was answered', () => {
+    const { stream, load } = startBehind(2, NEW_CAPS);
+    stream.receive(Buffer.concat([OK(NEW_CAPS), REFUSED.subarray(0, 6)]));
+    stream.close();
+    expect(owner.events).toEqual(['lost: closed the connection']);
+    expect(load.inFlight).toBe(0);
+  });
+
+  test('leaves nothing for the next command', () => {
+    const { stream, connection } = startBehind(1, NEW_CAPS);
+    stream.receive(Buffer.concat([REFUSED, ERROR]));
+    command.begin(COM.QUERY, packet, 0);
+    command.reply = REPLY.RESULT;
+    exchange.start(connection, packet);
+    stream.receive(OK(NEW_CAPS), 1);
+    expect(owner.events).toEqual(['refused: Unknown time zone', 'end']);
+    expect(client.bytes.equals(OK(NEW_CAPS))).toBe(true);
+  });
+
+  test('with bytes behind the answer is a breach of the protocol', () => {
+    const { stream } = startBehind(1, NEW_CAPS);
+    stream.receive(Buffer.concat([OK(NEW_CAPS), OK(NEW_CAPS), OK(NEW_CAPS)]));
+    expect(owner.events.at(-1)).toMatch(/^lost: sent a malformed reply/);
+    expect(stream.destroyed).toBe(true);
   });
 });

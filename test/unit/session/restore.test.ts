@@ -51,13 +51,16 @@ describe('what differs is sent, and nothing else', () => {
   });
 
   test('all of it to a connection of which nothing is known', () => {
-    const to = aProfile({ schema: 'shop', variables: vars({ time_zone: 'UTC' }) });
+    const to = aProfile({
+      schema: 'shop',
+      variables: vars({ names: 'utf8mb4', time_zone: 'UTC' }),
+    });
     expect(packets(null, to)).toEqual([
       initDb('shop'),
+      query('SET NAMES utf8mb4'),
       query("SET SESSION time_zone='UTC'"),
       `${COM.SET_OPTION} \u0001\0`,
     ]);
-    expect(packets(null, NONE)).toEqual([`${COM.SET_OPTION} \u0001\0`]);
   });
 
   test('in a fixed order: schema, variables, option', () => {
@@ -92,12 +95,10 @@ describe('a value', () => {
     ['some_text', "it's", '_utf8mb4 0x69742773'],
     ['some_text', 'a\\b', '_utf8mb4 0x615c62'],
     ['some_text', "\\' OR 1", '_utf8mb4 0x5c27204f522031'],
-    ['some_text', '"quoted"', '\'"quoted"\''],
     ['some_text', 'grün', '_utf8mb4 0x6772c3bc6e'],
     ['some_text', '🐬', '_utf8mb4 0xf09f90ac'],
     ['some_text', 'a\0b', '_utf8mb4 0x610062'],
-    ['character_set_results', '', 'NULL'],
-    ['character_set_results', 'utf8mb4', "'utf8mb4'"],
+    ['default_tmp_storage_engine', '', 'NULL'],
   ])('%s = %j is assigned as %s', (name, value, literal) => {
     expect(assigned({ [name]: value })).toEqual([query(`SET SESSION ${name}=${literal}`)]);
   });
@@ -117,65 +118,78 @@ describe('a value', () => {
 });
 
 describe('character sets', () => {
-  test('are said before the collation, which goes with them', () => {
+  const DEFAULTS =
+    'SET character_set_client=DEFAULT, character_set_results=DEFAULT, collation_connection=DEFAULT';
+
+  test('that SET NAMES set are set by it, with the collation', () => {
+    expect(assigned({ names: 'utf8mb4 COLLATE utf8mb4_bin' })).toEqual([
+      query('SET NAMES utf8mb4 COLLATE utf8mb4_bin'),
+    ]);
+    expect(assigned({ names: 'latin1' })).toEqual([query('SET NAMES latin1')]);
+  });
+
+  test('that were set one by one behind it are set behind it, charsets before collations', () => {
     expect(
       assigned({
         collation_connection: 'utf8mb4_bin',
-        character_set_results: 'utf8mb4',
+        character_set_results: '',
         character_set_connection: 'utf8mb4',
-        character_set_client: 'utf8mb4',
+        names: 'latin1',
       }),
     ).toEqual([
+      query('SET NAMES latin1'),
       query(
-        "SET SESSION character_set_client='utf8mb4', character_set_connection='utf8mb4', character_set_results='utf8mb4', collation_connection='utf8mb4_bin'",
+        "SET SESSION character_set_connection='utf8mb4', character_set_results=NULL, collation_connection='utf8mb4_bin'",
       ),
     ]);
   });
 
-  test('that change alone have their collation said again, since they take it along', () => {
-    const from = withVars({
-      character_set_connection: 'latin1',
-      collation_connection: 'utf8mb4_bin',
-    });
-    const to = withVars({
-      character_set_connection: 'utf8mb4',
-      collation_connection: 'utf8mb4_bin',
-    });
+  test('that were never set are the server’s own again', () => {
+    expect(packets(withVars({ names: 'latin1' }), NONE)).toEqual([query(DEFAULTS)]);
+    expect(packets(withVars({ names: 'latin1' }), withVars({ character_set_results: '' }))).toEqual(
+      [query(DEFAULTS), query('SET SESSION character_set_results=NULL')],
+    );
+  });
+
+  test('that differ in one only are all said again: SET NAMES leaves none as it was', () => {
+    const from = withVars({ names: 'latin1', character_set_results: 'utf8mb4' });
+    const to = withVars({ names: 'latin1', character_set_results: 'gbk' });
     expect(packets(from, to)).toEqual([
-      query("SET SESSION character_set_connection='utf8mb4', collation_connection='utf8mb4_bin'"),
+      query('SET NAMES latin1'),
+      query("SET SESSION character_set_results='gbk'"),
     ]);
   });
 
-  test('without a collation of their own take their default', () => {
-    const from = withVars({
-      character_set_connection: 'utf8mb4',
-      collation_connection: 'utf8mb4_bin',
-    });
-    expect(packets(from, withVars({ character_set_connection: 'utf8mb4' }))).toEqual([
-      query('SET SESSION collation_connection=DEFAULT'),
+  test('that do not differ are not said again', () => {
+    const names = { names: 'utf8mb4 COLLATE utf8mb4_bin', collation_connection: 'utf8mb4_bin' };
+    expect(packets(withVars(names), withVars({ ...names, time_zone: 'UTC' }))).toEqual([
+      query("SET SESSION time_zone='UTC'"),
     ]);
   });
+
+  test.each(["latin1'; DROP TABLE t; -- ", 'latin1 COLLATE', 'a COLLATE b COLLATE c', ''])(
+    'of the name %j, which is none, are never said',
+    (names) => {
+      expect(assigned({ names })).toEqual([query(DEFAULTS)]);
+    },
+  );
 });
 
 describe('a schema whose name is not plain', () => {
-  const CLIENT = 'character_set_client';
-
   test('is named in UTF-8, whatever the client’s character set is', () => {
-    const from = withVars({ [CLIENT]: 'latin1' });
-    const to = aProfile({ schema: 'größe', variables: vars({ [CLIENT]: 'latin1' }) });
+    const from = withVars({ names: 'latin1' });
+    const to = aProfile({ schema: 'größe', variables: vars({ names: 'latin1' }) });
     expect(packets(from, to)).toEqual([
-      query(`SET ${CLIENT}=utf8mb4`),
+      query('SET NAMES utf8mb4'),
       initDb('größe'),
-      query(`SET SESSION ${CLIENT}='latin1'`),
+      query('SET NAMES latin1'),
     ]);
   });
 
   test('leaves the server’s own character set where the session has not set one', () => {
-    expect(packets(NONE, aProfile({ schema: "it's" }))).toEqual([
-      query(`SET ${CLIENT}=utf8mb4`),
-      initDb("it's"),
-      query(`SET SESSION ${CLIENT}=DEFAULT`),
-    ]);
+    const [first, second, third, ...more] = packets(NONE, aProfile({ schema: "it's" }));
+    expect([first, second, more]).toEqual([query('SET NAMES utf8mb4'), initDb("it's"), []]);
+    expect(third).toContain('character_set_client=DEFAULT');
   });
 
   test('that does not change costs nothing', () => {
