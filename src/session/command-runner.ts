@@ -4,7 +4,6 @@ import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import { EFFECT } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
 import { decodeErr, type ErrPacket } from '../wire/packets/err.ts';
-import { encodeOk } from '../wire/packets/ok.ts';
 import type { Command } from './command.ts';
 import type { Exchange, ExchangeOwner } from './exchange.ts';
 import { READ_ONLY_TRANSACTION } from './client-errors.ts';
@@ -113,20 +112,12 @@ export class CommandRunner implements ExchangeOwner {
     return this.conclusions.released;
   }
 
-  /** Takes over the connection that the login was proved on. */
-  adopt(connection: BackendConnection, role: 'primary' | 'replica'): void {
-    this.backends.adopt(connection, role);
-  }
-
   /** Runs the planned command. Without a promise where a connection is ready. */
   run(): void {
     const { command } = this;
+    // No server stands for the session now: what a server would say is known.
     if (command.com === COM.PING && !this.backends.holdsAny) {
-      // No server stands for the session now: what a server would say is known.
-      const { status } = this.state;
-      const { warnings } = this.conclusions;
-      this.owner.answer(encodeOk({ status, warnings }, command.replySeq, { caps: this.caps }));
-      return;
+      return this.owner.answer(this.conclusions.answerToPing(this.caps));
     }
     const bound = this.placement.boundConnection();
     const connection = bound ?? (command.asksAfterwards ? null : this.backends.ready(command));

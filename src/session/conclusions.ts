@@ -2,6 +2,7 @@ import { type BackendConnection, LEFT } from '../pool/backend-connection.ts';
 import { EFFECT, type ReasonCode } from '../sql/classification.ts';
 import { stateNames } from '../sql/state-names.ts';
 import { COM } from '../wire/command.ts';
+import { encodeOk } from '../wire/packets/ok.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import type { ReplyFacts } from '../wire/reply-fields.ts';
@@ -47,7 +48,7 @@ export class Conclusions {
   /** When the last command's reply ended (monotonic ms). */
   endedAtMs = 0;
   /** Warnings that the last command's reply told of. */
-  warnings = 0;
+  private warnings = 0;
   private readonly deps: SessionDeps;
   private readonly command: Command;
   private readonly state: SessionState;
@@ -74,6 +75,12 @@ export class Conclusions {
     this.backends = parts.backends;
     this.judge = parts.judge;
     this.preparer = parts.preparer;
+  }
+
+  /** What a server that the session holds no connection to would say to COM_PING. */
+  answerToPing(caps: number): Buffer {
+    const { status } = this.state;
+    return encodeOk({ status, warnings: this.warnings }, this.command.replySeq, { caps });
   }
 
   /** An OK packet carries this session state. */

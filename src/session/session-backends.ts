@@ -30,11 +30,6 @@ const RETRY_MS = 250;
 export interface BackendsOptions {
   readonly deps: SessionDeps;
   readonly account: PoolAccount;
-  /** A connection is the session's own now: something ties it, or it keeps what it has. */
-  get holdsAny(): boolean {
-    return this.primary !== null || this.replica !== null;
-  }
-
   /** The session keeps its connections, which log in as its client did; null where it shares. */
   readonly own: FreshLogin | null;
   readonly state: SessionState;

@@ -74,7 +74,10 @@ export function buildParts(
       new SessionBackends({ deps, account, own, state, prepared, user, gone: session.gone }),
   });
   if (proof.connection !== null) {
-    runner.adopt(proof.connection, proof.server.role === 'primary' ? 'primary' : 'replica');
+    runner.backends.adopt(
+      proof.connection,
+      proof.server.role === 'primary' ? 'primary' : 'replica',
+    );
   }
   return { command, state, prepared, judge, planner, runner };
 }
