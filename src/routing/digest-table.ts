@@ -190,6 +190,12 @@ export class DigestTable {
     if ((run & RUN.MISROUTED) !== 0) numbers[at + MISROUTES] = (numbers[at + MISROUTES] ?? 0) + 1;
   }
 
+  /** The normalized text of a digest, null where it is not in the table (any more). */
+  textOf(digestHi: number, digestLo: number): string | null {
+    const entry = this.#index.get(digestHi, digestLo);
+    return entry < 0 ? null : (this.#words[entry]?.text ?? null);
+  }
+
   /** The first `limit` rows in an order, largest first. */
   list(order: DigestOrder, limit: number): readonly DigestRow[] {
     const weight = WEIGHTS[order];

@@ -1,11 +1,15 @@
-import type { BackendConnection } from '../pool/backend-connection.ts';
+import { type BackendConnection, LEFT } from '../pool/backend-connection.ts';
+import { LagwiseError } from '../lib/errors.ts';
 import { runSwallowed } from '../pool/swallow.ts';
+import { ByteCursor } from '../wire/cursor.ts';
+import { decodeEof } from '../wire/packets/eof.ts';
+import { decodeOk } from '../wire/packets/ok.ts';
 import { frameLength } from '../wire/reply-fields.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
-import { encodeTextResultset } from '../wire/text-resultset.ts';
+import { decodeOnlyValue, encodeTextResultset } from '../wire/text-resultset.ts';
 import { CAP, has } from '../wire/capability.ts';
-import { HEADER_BYTES } from '../wire/writer.ts';
+import { HEADER_BYTES, PacketWriter } from '../wire/writer.ts';
 
 /** What the statement before left, where the connection that knew it has gone to another client. */
 export interface Remembered {
@@ -19,10 +23,32 @@ const SHOW_WARNINGS = /^\s*show\s+warnings\s*;?\s*$/i;
 const SHOW_ERRORS = /^\s*show\s+errors\s*;?\s*$/i;
 const COUNT =
   /^\s*(?:show\s+count\s*\(\s*\*\s*\)\s+(warning|error)s|select\s+@@(?:session\.|local\.)?(warning|error)_count)\s*;?\s*$/i;
-const ROW_COUNT = /^\s*select\s+(row_count\s*\(\s*\))(?:\s+(?:as\s+)?([a-z_]\w*))?\s*;?\s*$/i;
+const ITEM = String.raw`(?:row_count|found_rows)\s*\(\s*\)(?:\s+(?:as\s+)?(?:[a-z_]\w*|${'`[^`]+`'}|'[^']+'))?`;
+const COUNTS = new RegExp(String.raw`^\s*select\s+(${ITEM}(?:\s*,\s*${ITEM})*)\s*;?\s*$`, 'i');
 /** Longer statements are not one of these. */
 const MAX_TEXT_BYTES = 200;
 const ERROR_LEVEL = 'Error';
+const MAX_NUMBER_BYTES = 21;
+
+/**
+ * Takes away the warnings of the statement before, and leaves a ROW_COUNT() of 0. It reads from a
+ * table, of a kind: MariaDB keeps warnings until a statement does.
+ */
+export const CLEARING = 'DO (SELECT 0 FROM (SELECT 0) AS x)';
+/** The same as a query: ROW_COUNT() is -1 then. */
+export const CLEARING_QUERY = 'SELECT 0 FROM (SELECT 0) AS x';
+
+/**
+ * Takes the warnings off a connection that goes to somebody else.
+ * @throws LagwiseError when the server is lost or late: then it is closed
+ */
+export async function clearWarnings(
+  connection: BackendConnection,
+  timeoutMs: number,
+): Promise<void> {
+  await runSwallowed(connection, encodeQuery(CLEARING, connection.caps), [REPLY.SIMPLE], timeoutMs);
+  connection.leftovers &= ~LEFT.DIAGNOSTICS;
+}
 
 /** SHOW WARNINGS on a connection that is about to go to somebody else; changes nothing there. */
 export async function saveWarnings(
@@ -42,18 +68,77 @@ export function answerAfterwards(
 ): Buffer | null {
   if (text.length > MAX_TEXT_BYTES) return null;
   const statement = text.toString('latin1');
-  const { warnings, rowCount } = known;
+  const { warnings } = known;
   if (warnings !== null && SHOW_WARNINGS.test(statement)) return warnings;
   if (warnings !== null && SHOW_ERRORS.test(statement)) return onlyErrors(warnings, options.caps);
   const counted = COUNT.exec(statement);
-  if (warnings !== null && counted !== null) {
-    const what = (counted[1] ?? counted[2] ?? '').toLowerCase();
-    const listed = what === 'error' ? onlyErrors(warnings, options.caps) : warnings;
-    const title = counted[1] === undefined ? `@@${what}_count` : `@@session.${what}_count`;
-    return number(title, rowCountOf(listed, options.caps), options);
+  if (warnings === null || counted === null) return null;
+  const what = (counted[1] ?? counted[2] ?? '').toLowerCase();
+  const listed = what === 'error' ? onlyErrors(warnings, options.caps) : warnings;
+  const title = counted[1] === undefined ? `@@${what}_count` : `@@session.${what}_count`;
+  return number(title, rowCountOf(listed, options.caps), options);
+}
+
+/**
+ * What a SELECT asks for that asks for nothing but ROW_COUNT() and FOUND_ROWS(), in order; null for
+ * any other statement.
+ */
+export function countsAsked(text: Buffer): readonly ('row-count' | 'found-rows')[] | null {
+  if (text.length > MAX_TEXT_BYTES) return null;
+  const list = COUNTS.exec(text.toString('latin1'))?.[1];
+  if (list === undefined) return null;
+  const found = list.matchAll(/(row_count|found_rows)\s*\(/gi);
+  return Array.from(found, ([, name]) => (/^r/i.test(name ?? '') ? 'row-count' : 'found-rows'));
+}
+
+/**
+ * A server's answer to such a SELECT with other numbers in it: names, types and warnings are the
+ * server's, the numbers the session's.
+ * @param numbers one a column; null leaves what the server said
+ */
+export function withNumbers(
+  result: Buffer,
+  numbers: readonly (number | null)[],
+  caps: number,
+): Buffer {
+  const packets = packetsOf(result);
+  const rowAt = 1 + numbers.length + (has(caps, CAP.DEPRECATE_EOF) ? 0 : 1);
+  const row = packets[rowAt];
+  if (row === undefined || packets.length !== rowAt + 2) {
+    throw new LagwiseError('backend-protocol', 'A result of one row was expected');
   }
-  const asked = ROW_COUNT.exec(statement);
-  return asked === null ? null : number(asked[2] ?? asked[1] ?? 'ROW_COUNT()', rowCount, options);
+  const cursor = new ByteCursor(row.subarray(HEADER_BYTES));
+  const writer = new PacketWriter();
+  for (const value of numbers) {
+    const told = cursor.lenencBytes(MAX_NUMBER_BYTES);
+    if (value === null) writer.lenencBytes(told);
+    else writer.lenencString(String(value));
+  }
+  packets[rowAt] = writer.finish(row[3] ?? 0);
+  return Buffer.concat(packets);
+}
+
+/** Whether the last packet of a result set counts warnings. */
+export function hasWarnings(result: Buffer, caps: number): boolean {
+  const last = packetsOf(result).at(-1)?.subarray(HEADER_BYTES);
+  if (last === undefined) return false;
+  if (!has(caps, CAP.DEPRECATE_EOF)) return decodeEof(last).warnings > 0;
+  return decodeOk(last, caps).warnings > 0;
+}
+
+/** FOUND_ROWS() of a connection that is about to go to somebody else. */
+export async function askFoundRows(
+  connection: BackendConnection,
+  timeoutMs: number,
+): Promise<number> {
+  const query = encodeQuery('SELECT FOUND_ROWS()', connection.caps);
+  const [told] = await runSwallowed(connection, query, [REPLY.RESULT], timeoutMs);
+  const value = told === undefined ? null : decodeOnlyValue(told.result, connection.caps);
+  const rows = Number(value);
+  if (value === null || !Number.isSafeInteger(rows)) {
+    throw new LagwiseError('backend-protocol', 'FOUND_ROWS() is no number');
+  }
+  return rows;
 }
 
 function number(title: string, value: number, options: { caps: number; status: number }): Buffer {

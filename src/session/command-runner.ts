@@ -129,10 +129,9 @@ export class CommandRunner implements ExchangeOwner {
   }
 
   private answerFromSaved(): void {
-    this.placement.savedAnswer(this.caps).then(
-      (answer) => this.owner.answer(answer),
-      (error: unknown) => this.fail(error),
-    );
+    const answered = this.placement.savedAnswer(this.caps).finally(() => this.settle());
+    const onFailed = (error: unknown) => this.fail(error);
+    answered.then((answer) => this.owner.answer(answer), onFailed);
   }
 
   private sendRestored(connection: BackendConnection): void {

@@ -9,6 +9,7 @@ import type { ReplyFacts } from '../wire/reply-fields.ts';
 import { STATUS } from '../wire/status.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
+import { keepsWarnings } from './leftovers.ts';
 import { NAMING_EFFECTS, PINNING_EFFECTS } from './pins.ts';
 import type { SessionBackends } from './session-backends.ts';
 import type { SessionBinding } from './session-binding.ts';
@@ -116,7 +117,8 @@ export class Conclusions {
     this.preparer.conclude(connection, { status: facts.status, succeeded });
     const onReplica = connection === backends.replicaConnection;
     if (!onReplica && binding.hasWritten(command)) backends.noteWrite(nowMs);
-    const rowCount = !succeeded || command.cls === 'read' ? -1 : facts.affectedRows;
+    backends.leftovers.found.note(connection, command, facts);
+    const rowCount = rowCountAfter(command, facts);
     backends.leftovers.noteEnd(connection, this.leftBy(connection, facts), rowCount);
     this.endedAtMs = nowMs;
     this.warnings = facts.warnings;
@@ -209,13 +211,23 @@ export class Conclusions {
   }
 
   /** What the command left there to be asked for. */
-  private leftBy({ account }: BackendConnection, { warnings, errno }: ReplyFacts): number {
+  private leftBy(connection: BackendConnection, { warnings, errno }: ReplyFacts): number {
     const { command } = this;
+    const { account } = connection;
     // SHOW WARNINGS shows them, and leaves them.
     if (command.cause === 'diagnostics') return this.backends.leftovers.left;
-    let left = warnings > 0 || errno !== 0 ? LEFT.DIAGNOSTICS : 0;
+    const hasWarnings = warnings > 0 || errno !== 0 || keepsWarnings(connection);
+    let left = hasWarnings ? LEFT.DIAGNOSTICS : 0;
     if (command.cls === 'write' || command.cls === 'unknown') left |= LEFT.ROW_COUNT;
     if ((command.effects & EFFECT.SQL_CALC_FOUND_ROWS) !== 0) left |= LEFT.FOUND_ROWS;
     return account.asksAfterwards ? left | LEFT.ROW_COUNT | LEFT.FOUND_ROWS : left;
   }
+}
+
+/** What ROW_COUNT() is behind the command; null where it is what it was. */
+function rowCountAfter({ com, cause }: Command, facts: ReplyFacts): number | null {
+  if (facts.errno !== 0 || facts.rows >= 0) return -1;
+  // GET DIAGNOSTICS tells it and leaves it.
+  if (com === COM.STMT_PREPARE || cause === 'diagnostics') return null;
+  return facts.affectedRows;
 }

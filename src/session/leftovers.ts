@@ -1,17 +1,22 @@
 import type { ServerId } from '../lib/ids.ts';
 import { type BackendConnection, type Keeper, LEFT } from '../pool/backend-connection.ts';
 import type { BackendPool } from '../pool/pool.ts';
-import { type Remembered, saveWarnings } from './afterwards.ts';
+import type { DigestTable } from '../routing/digest-table.ts';
+import { askFoundRows, clearWarnings, type Remembered, saveWarnings } from './afterwards.ts';
+import { FoundRows } from './found-rows.ts';
 import { InsertId } from './insert-id.ts';
 import type { SessionState } from './session-state.ts';
 
 /**
  * What a session's statements left on connections that it has given back, and may still ask for:
- * warnings, a row count, LAST_INSERT_ID(). The pool keeps such a connection for it, and before
+ * warnings, row counts, LAST_INSERT_ID(). The pool keeps such a connection for it, and before
  * another session gets it what cannot be told later is saved.
  */
 export class Leftovers implements Keeper {
   readonly insertId: InsertId;
+  readonly found: FoundRows;
+  /** The connection of the last statement can be asked for ROW_COUNT(). */
+  hasRowCount = false;
   /** Settles when what others made this session save is saved; null when nothing is. */
   saving: Promise<void> | null = null;
   private readonly pool: BackendPool;
@@ -21,14 +26,21 @@ export class Leftovers implements Keeper {
   private last: BackendConnection | null = null;
   private lastLease = 0;
   private lastLeft = 0;
-  private lastRowCount = -1;
+  /** Of a session without statements it is 0. */
+  private lastRowCount = 0;
   private savedWarnings: Buffer | null = null;
 
-  constructor(pool: BackendPool, state: SessionState, timeoutMs: number) {
+  constructor(
+    pool: BackendPool,
+    state: SessionState,
+    options: { timeoutMs: number; digests: Pick<DigestTable, 'textOf'> },
+  ) {
+    const { timeoutMs } = options;
     this.pool = pool;
     this.state = state;
     this.timeoutMs = timeoutMs;
     this.insertId = new InsertId(state, timeoutMs);
+    this.found = new FoundRows(options.digests);
   }
 
   /** Where the last statement ran, whoever has that connection now. */
@@ -46,28 +58,38 @@ export class Leftovers implements Keeper {
     return { warnings: this.savedWarnings, rowCount: this.lastRowCount };
   }
 
-  /** A statement has ended there: what it left may be asked for next. */
-  noteEnd(connection: BackendConnection, left: number, rowCount: number): void {
+  /**
+   * A statement has ended there: what it left may be asked for next.
+   * @param rowCount null where it left ROW_COUNT() as it was
+   */
+  noteEnd(connection: BackendConnection, left: number, rowCount: number | null): void {
     this.last = connection;
     this.lastLease = connection.leases;
     this.lastLeft = left;
-    this.lastRowCount = rowCount;
+    if (this.found.byLast) this.found.isWanted = (left & LEFT.FOUND_ROWS) !== 0;
+    this.hasRowCount = rowCount !== null;
+    if (rowCount !== null) this.lastRowCount = rowCount;
     this.savedWarnings = null;
     connection.leftovers = left;
   }
 
   /** Takes the connection of the last statement out of the pool, if nobody has had it since. */
   takeLast(): BackendConnection | null {
-    const { last } = this;
+    const { last, lastLease } = this;
     if (last === null || last.isClosed) return null;
-    return this.pool.of(last.server.id).takeBack(last, this.lastLease) ? last : null;
+    if (!this.pool.of(last.server.id).takeBack(last, lastLease)) return null;
+    this.found.noteTakenBack(last, lastLease);
+    return last;
   }
 
   /** A connection to this server that is kept for the session, out of the pool; null for none. */
   takeKept(id: ServerId): BackendConnection | null {
     for (const connection of [this.last, this.insertId.connection]) {
       if (connection?.keeper !== this || connection.server.id !== id) continue;
-      if (this.pool.of(id).takeBack(connection, connection.leases)) return connection;
+      const { leases } = connection;
+      if (!this.pool.of(id).takeBack(connection, leases)) continue;
+      this.found.noteTakenBack(connection, leases);
+      return connection;
     }
     return null;
   }
@@ -81,35 +103,78 @@ export class Leftovers implements Keeper {
   /** Others need a connection that was kept for this session. */
   giveUp(connection: BackendConnection): Promise<void> | null {
     const warns = connection === this.last && (this.lastLeft & LEFT.DIAGNOSTICS) !== 0;
-    if (!warns && !this.insertId.isOn(connection)) return null;
-    this.saving = this.save(connection, warns);
+    const counts = this.found.isWantedFrom(connection);
+    const isClean = !warns && !keepsWarnings(connection);
+    if (isClean && !counts && !this.insertId.isOn(connection)) return null;
+    this.saving = this.save(connection, { warns, counts });
     return this.saving;
+  }
+
+  /**
+   * Asks for FOUND_ROWS() where the statement that set it was not the last one, and only its
+   * connection knows the number; nothing happens where others have had that since.
+   */
+  async fetchFoundRows(): Promise<void> {
+    const { found } = this;
+    const { on, lease } = found;
+    if (on === null || on.isClosed || found.value !== null) return;
+    found.isWanted = true;
+    const pool = this.pool.of(on.server.id);
+    if (!pool.takeBack(on, lease)) return;
+    on.keeper = null;
+    await this.giveUp(on);
+    pool.giveBack(on, performance.now());
   }
 
   /** Nothing of it is of interest any more: a reset, or the end of the session. */
   forget(): void {
     this.lastLeft = 0;
-    for (const connection of [this.last, this.insertId.connection]) {
+    this.lastRowCount = 0;
+    this.hasRowCount = false;
+    for (const connection of [this.last, this.found.on, this.insertId.connection]) {
       if (connection?.keeper !== this) continue;
       const pool = this.pool.of(connection.server.id);
       if (!pool.takeBack(connection, connection.leases)) continue;
       connection.keeper = null;
-      pool.giveBack(connection, performance.now());
+      const giveBack = () => pool.giveBack(connection, performance.now());
+      // One that fails is closed by that.
+      if (keepsWarnings(connection))
+        clearWarnings(connection, this.timeoutMs).then(giveBack, giveBack);
+      else giveBack();
     }
+    this.last = null;
+    this.found.set(0);
     this.insertId.forget();
     this.state.savedInsertId = null;
   }
 
-  private async save(connection: BackendConnection, warns: boolean): Promise<void> {
+  private async save(
+    connection: BackendConnection,
+    { warns, counts }: { warns: boolean; counts: boolean },
+  ): Promise<void> {
     try {
-      // First, since each other statement replaces them.
+      // First, since each other statement replaces them, while they leave FOUND_ROWS().
       if (warns) {
         const saved = await saveWarnings(connection, this.timeoutMs);
         if (connection === this.last) this.savedWarnings = saved;
       }
+      if (counts) {
+        const rows = await askFoundRows(connection, this.timeoutMs);
+        // Meanwhile another statement may have set it elsewhere.
+        if (this.found.on === connection) this.found.set(rows);
+      }
       if (this.insertId.isOn(connection)) await this.insertId.save(connection);
+      if (keepsWarnings(connection)) await clearWarnings(connection, this.timeoutMs);
     } finally {
       this.saving = null;
     }
   }
+}
+
+/**
+ * Whether the warnings there would be shown to others: MySQL's statements begin without any, in
+ * MariaDB only those that read tables do.
+ */
+export function keepsWarnings({ flavor, leftovers }: BackendConnection): boolean {
+  return flavor === 'mariadb' && (leftovers & LEFT.DIAGNOSTICS) !== 0;
 }

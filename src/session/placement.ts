@@ -1,14 +1,18 @@
 import { type BackendConnection, LEFT } from '../pool/backend-connection.ts';
 import { COM } from '../wire/command.ts';
-import { answerAfterwards } from './afterwards.ts';
+import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import { REPLY } from '../wire/reply-kinds.ts';
+import { answerAfterwards, countsAsked, hasWarnings, withNumbers } from './afterwards.ts';
 import { goneDiagnostics } from './client-errors.ts';
 import type { Command } from './command.ts';
+import { packetFor } from './execute-packet.ts';
 import { PINNING_EFFECTS } from './pins.ts';
 import type { SessionBackends } from './session-backends.ts';
 import type { SessionBinding } from './session-binding.ts';
 import type { SessionDeps } from './session-deps.ts';
 import type { SessionState } from './session-state.ts';
 
+const ROW_COUNT = /\brow_count\b/i;
 const EMPTY = Buffer.alloc(0);
 
 /** On which of a session's connections a command must run, where not any of its target will do. */
@@ -39,12 +43,41 @@ export class Placement {
     const boundTo = command.statement?.boundFor(command.com) ?? null;
     if (boundTo !== null) return boundTo;
     if (command.target !== 'same') return null;
+    if (command.cls === 'same-server' && command.cause !== 'diagnostics') {
+      const knowing = this.heldThatCounted();
+      if (knowing !== null) return knowing;
+      command.asksAfterwards = this.isOnlyRemembered();
+      if (command.asksAfterwards) return null;
+    }
     if (this.binding.transactionOn !== null) return this.binding.transactionOn;
     if (command.reason === 'same-server') return this.followLast();
     command.target = 'primary';
     if (command.reason === 'pinned') return this.binding.pinnedTo;
     this.leaveLeaderless();
     return null;
+  }
+
+  /** FOUND_ROWS() of an earlier statement is known to a connection that the session still holds. */
+  private heldThatCounted(): BackendConnection | null {
+    const { leftovers, primaryConnection, replicaConnection } = this.backends;
+    const { on, lease, byLast, value } = leftovers.found;
+    if (this.command.cause !== 'found-rows' || byLast || on === null) return null;
+    const isHeld = on === primaryConnection || on === replicaConnection;
+    return isHeld && on.leases === lease && value === null ? on : null;
+  }
+
+  /** It asks for a count that the last statement left as it was, so that its connection may lie. */
+  private isOnlyRemembered(): boolean {
+    const { found, hasRowCount } = this.backends.leftovers;
+    if (found.byLast && hasRowCount) return false;
+    const asked = countsAsked(this.text);
+    if (asked === null) return false;
+    return asked.some((what) => (what === 'found-rows' ? !found.byLast : !hasRowCount));
+  }
+
+  private get text(): Buffer {
+    const { bytes, textAt, com } = this.command;
+    return com === COM.QUERY ? bytes.subarray(textAt) : EMPTY;
   }
 
   /** What is not the primary's alone may run on a replica while there is no primary. */
@@ -63,9 +96,14 @@ export class Placement {
     const again = backends.again();
     if (again !== null) return again;
     command.target = 'primary';
-    const { left, connection } = backends.leftovers;
-    command.asksAfterwards =
-      command.cause === 'diagnostics' ? (left & LEFT.DIAGNOSTICS) !== 0 : connection !== null;
+    const { left, connection, remembered } = backends.leftovers;
+    if (command.cause === 'diagnostics') {
+      // Nothing restores a ROW_COUNT above 0, for which GET DIAGNOSTICS may ask.
+      const mayAsk = remembered.rowCount > 0 && ROW_COUNT.test(this.text.toString('latin1'));
+      command.asksAfterwards = mayAsk || (left & LEFT.DIAGNOSTICS) !== 0;
+    } else {
+      command.asksAfterwards = connection !== null || countsAsked(this.text) !== null;
+    }
     this.leaveLeaderless();
     return null;
   }
@@ -75,17 +113,52 @@ export class Placement {
    * @throws ServerRefusedError when that does not tell it
    */
   async savedAnswer(caps: number): Promise<Buffer> {
-    const { backends, command, state } = this;
+    const { backends, state } = this;
     const { leftovers } = backends;
     await leftovers.saving;
-    const { bytes, textAt, com } = command;
-    const text = com === COM.QUERY ? bytes.subarray(textAt) : EMPTY;
+    const counts = countsAsked(this.text);
+    if (counts !== null) return await this.savedCounts(counts);
     const options = { caps, status: state.status };
-    const answer = answerAfterwards(text, leftovers.remembered, options);
-    if (answer === null) {
-      backends.askedInVain();
-      throw goneDiagnostics();
-    }
+    const answer = answerAfterwards(this.text, leftovers.remembered, options);
+    if (answer === null) throw this.lostForGood();
     return answer;
+  }
+
+  private lostForGood(): ServerRefusedError {
+    this.backends.askedInVain();
+    return goneDiagnostics();
+  }
+
+  /** Any server answers, then the session's numbers take the place of the connection's. */
+  private async savedCounts(asked: readonly ('row-count' | 'found-rows')[]): Promise<Buffer> {
+    const { backends, command, binding, state } = this;
+    const { leftovers } = backends;
+    const { found } = leftovers;
+    const asksFound = asked.includes('found-rows');
+    if (asksFound) await leftovers.fetchFoundRows();
+    const rows = found.value;
+    if (asksFound && rows === null) throw this.lostForGood();
+    const { rowCount } = leftovers.remembered;
+    this.leaveLeaderless();
+    const connection =
+      binding.transactionOn ?? binding.pinnedTo ?? (await backends.obtain(command));
+    await backends.restore(connection, state.profile);
+    const bytes = packetFor(command, connection);
+    const [told] = await backends.swallow(connection, bytes, [REPLY.RESULT]);
+    if (told === undefined || told.error !== null) {
+      throw told?.error
+        ? new ServerRefusedError(connection.server.id, told.error)
+        : goneDiagnostics();
+    }
+    // Among others MariaDB's FOUND_ROWS() is about the very statement that asks.
+    const isOwn = connection.flavor === 'mariadb' && asked.length > 1;
+    const numbers = asked.map((what) => (what === 'row-count' ? rowCount : isOwn ? null : rows));
+    leftovers.noteEnd(
+      connection,
+      hasWarnings(told.result, connection.caps) ? LEFT.DIAGNOSTICS : 0,
+      -1,
+    );
+    found.set(1);
+    return withNumbers(told.result, numbers, connection.caps);
   }
 }

@@ -1,8 +1,10 @@
 import { type BackendConnection, LEFT } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
+import { EFFECT } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
+import { CLEARING, CLEARING_QUERY } from './afterwards.ts';
 import type { Command } from './command.ts';
 import { separateAssignments } from './restore.ts';
 import type { SessionBackends } from './session-backends.ts';
@@ -39,7 +41,7 @@ export class Readiness {
     if (command.asksInsertId && this.backends.leftovers.insertId.isNeededOn(connection)) {
       return false;
     }
-    return command.cause !== 'diagnostics' || !this.hasForeignDiagnostics(connection);
+    return command.cause !== 'diagnostics' || this.diagnosticsFor(connection) === null;
   }
 
   /**
@@ -66,10 +68,8 @@ export class Readiness {
       await this.tell(connection, await insertId.restoration());
       insertId.noteSet(connection);
     }
-    if (command.cause === 'diagnostics' && this.hasForeignDiagnostics(connection)) {
-      // Whatever runs replaces them.
-      await this.tell(connection, 'DO 0');
-    }
+    const diagnostics = command.cause === 'diagnostics' ? this.diagnosticsFor(connection) : null;
+    if (diagnostics !== null) await this.tell(connection, diagnostics);
     return true;
   }
 
@@ -107,15 +107,22 @@ export class Readiness {
     if (names.length > 0) state.dropVariables(names);
   }
 
-  /** Another session's statement left warnings on it. */
-  private hasForeignDiagnostics(connection: BackendConnection): boolean {
-    const isForeign = connection !== this.backends.leftovers.connection;
-    return isForeign && (connection.leftovers & LEFT.DIAGNOSTICS) !== 0;
+  /**
+   * What replaces the diagnostics that another session's statement left there by those of a
+   * statement without any; null where nothing must be done.
+   */
+  private diagnosticsFor(connection: BackendConnection): string | null {
+    const { leftovers } = this.backends;
+    if (connection === leftovers.connection) return null;
+    // GET DIAGNOSTICS, alone among those who ask, can ask for ROW_COUNT too.
+    const asksRowCount = (this.command.effects & EFFECT.SETS_USER_VARIABLE) !== 0;
+    if (!asksRowCount && (connection.leftovers & LEFT.DIAGNOSTICS) === 0) return null;
+    return asksRowCount && leftovers.remembered.rowCount === -1 ? CLEARING_QUERY : CLEARING;
   }
 
   private async tell(connection: BackendConnection, statement: string): Promise<void> {
     const query = encodeQuery(statement, connection.caps);
-    const [done] = await this.backends.swallow(connection, query, [REPLY.SIMPLE]);
+    const [done] = await this.backends.swallow(connection, query, [REPLY.RESULT]);
     if (done?.error) throw new ServerRefusedError(connection.server.id, done.error);
   }
 }

@@ -55,8 +55,10 @@ export class SessionBackends {
     this.deps = options.deps;
     this.state = options.state;
     this.choice = new ReplicaChoice(options.deps, options.state);
-    const { pool, config } = options.deps;
-    this.leftovers = new Leftovers(pool, options.state, config.pool.connectTimeoutMs);
+    const { pool, config, knowledge } = options.deps;
+    const timeoutMs = config.pool.connectTimeoutMs;
+    const { digests } = knowledge;
+    this.leftovers = new Leftovers(pool, options.state, { timeoutMs, digests });
   }
 
   get primaryConnection(): BackendConnection | null {

@@ -15,6 +15,8 @@ export class ReplyFacts {
   affectedRows = 0;
   /** One of its results told an insert id. */
   hasInsertId = false;
+  /** Rows of the last result set so far; -1 where the last result was none. */
+  rows = -1;
 
   reset(): void {
     this.status = -1;
@@ -23,6 +25,7 @@ export class ReplyFacts {
     this.error = null;
     this.affectedRows = 0;
     this.hasInsertId = false;
+    this.rows = -1;
   }
 
   readErr(buffer: Buffer, body: number, length: number): void {

@@ -86,6 +86,7 @@ export class ReplyTracker {
     this.deprecateEof = has(caps, CAP.DEPRECATE_EOF);
     this.holdState = holdState;
     this.facts.reset();
+    if (kind === REPLY.ROWS) this.facts.rows = 0;
     this.statementIdAt = -1;
     this.skip = 0;
     this.continues = false;
@@ -222,6 +223,7 @@ export class ReplyTracker {
         if (first === EOF && length < (this.deprecateEof ? MAX_FRAME_BYTES : EOF_BELOW_BYTES))
           return false;
         this.continues = length === MAX_FRAME_BYTES;
+        this.facts.rows += 1;
         return true;
       case PHASE.COLUMNS:
       case PHASE.PARAMS:
@@ -303,6 +305,7 @@ export class ReplyTracker {
     }
     if (first === OK) {
       const hasState = this.facts.readOk(buffer, body, length);
+      this.facts.rows = -1;
       this.endResult();
       return hasState;
     }
@@ -318,6 +321,7 @@ export class ReplyTracker {
       return false;
     }
     this.definitionsLeft = columnCount(buffer, body, length);
+    this.facts.rows = 0;
     this.phase = PHASE.COLUMNS;
     return false;
   }

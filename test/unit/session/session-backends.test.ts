@@ -74,6 +74,7 @@ function make(part: Readonly<Record<string, unknown>> = {}, given: Partial<Backe
     topology: { current: () => snapshot },
     pool: pool.asPool,
     random: () => 0,
+    knowledge: { digests: { textOf: () => null } },
   };
   backends = new SessionBackends({
     deps: deps as unknown as SessionDeps,
