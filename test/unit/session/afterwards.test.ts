@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { answerAfterwards, saveWarnings } from '../../../src/session/afterwards.ts';
+import {
+  answerAfterwards,
+  hasWarnings,
+  saveWarnings,
+  withNumbers,
+} from '../../../src/session/afterwards.ts';
 import { CAP, has } from '../../../src/wire/capability.ts';
 import { COM } from '../../../src/wire/command.ts';
 import { encodeErr } from '../../../src/wire/packets/err.ts';
@@ -66,14 +71,22 @@ describe.each([
     expect(only(ask(sql))[1]).toBe(value);
   });
 
-  test.each([
-    ['SELECT ROW_COUNT()', 'ROW_COUNT()'],
-    ['select row_count ( ) ;', 'row_count ( )'],
-    ['SELECT ROW_COUNT() AS n', 'n'],
-    ['SELECT ROW_COUNT() n', 'n'],
-  ])('%j: as column %s', (sql, name) => {
-    expect(only(ask(sql))).toEqual([name, '3']);
-    expect(only(ask(sql, { warnings: null, rowCount: -1 }))).toEqual([name, '-1']);
+  test('counts take the place of what a server said, each in its column, null in none', () => {
+    const columns = [{ signed: 'n' }, { signed: 'f' }];
+    const result = (row: string[]) =>
+      encodeTextResultset({ columns, rows: [row] }, { seq: 1, caps, status });
+    const told = result(['-1', '1']);
+    expect(withNumbers(told, [123_456, null], caps).equals(result(['123456', '1']))).toBe(true);
+    expect(withNumbers(told, [null, 0], caps).equals(result(['-1', '0']))).toBe(true);
+    expect(hasWarnings(told, caps)).toBe(false);
+  });
+
+  test('counts do not take the place of what is no row of their columns', () => {
+    const none = encodeTextResultset(
+      { columns: [{ signed: 'n' }], rows: [] },
+      { seq: 1, caps, status },
+    );
+    expect(() => withNumbers(none, [1], caps)).toThrow('one row');
   });
 
   test.each([
