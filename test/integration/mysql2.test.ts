@@ -14,11 +14,34 @@ import { until } from '../support/until.ts';
 
 const MIB = 1024 * 1024;
 
+/** What a server shows of the connection that runs the session's transaction. */
+async function attributesOf(connection: Connection) {
+  await connection.query('BEGIN');
+  const rows = await rowsOf(
+    connection,
+    `SELECT attr_name AS name, attr_value AS value
+     FROM performance_schema.session_connect_attrs
+     WHERE attr_name IN ('program_name', 'colour')`,
+  );
+  await connection.query('COMMIT');
+  return rows;
+}
+
 describe.each(FLAVORS)('mysql2 on %s', (flavor) => {
   const cluster = useCluster({
     lab: { flavor, replicas: 2, serverOptions: ['--max-allowed-packet=64M'] },
   });
   let folder: string;
+
+  /** Over all servers. */
+  const openStatements = async () => {
+    const counts = await Promise.all(
+      cluster.lab.servers.map(({ id }) =>
+        cluster.root(id, "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'"),
+      ),
+    );
+    return counts.reduce((sum, [row]) => sum + Number(row?.['Value']), 0);
+  };
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'lagwise-test-'));
@@ -166,23 +189,26 @@ describe.each(FLAVORS)('mysql2 on %s', (flavor) => {
       expect((await run())[0]).toEqual([{ other: 'x', id: 1 }]);
     });
 
-    it('are closed on the servers too', async () => {
-      const open = async () => {
-        const counts = await Promise.all(
-          cluster.lab.servers.map(async ({ id }) => {
-            const rows = await cluster.root(id, "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'");
-            return Number(rows[0]?.['Value']);
-          }),
-        );
-        return counts.reduce((sum, each) => sum + each, 0);
+    it('stay on the servers for whoever prepares them next, once for each connection', async () => {
+      const used = async () => {
+        const connection = await cluster.connect();
+        const statement = await connection.prepare('SELECT n + 4711 FROM t WHERE id = ?');
+        expect((await statement.execute([2]))[0]).toEqual([{ 'n + 4711': 4731 }]);
+        await statement.close();
+        await connection.end();
       };
-      const connection = await cluster.connect();
-      const before = await open();
-      const statement = await connection.prepare('SELECT n FROM t WHERE id = ?');
-      expect((await statement.execute([2]))[0]).toEqual([{ n: 20 }]);
-      expect(await open()).toBeGreaterThan(before);
-      await statement.close();
-      await until('no statement is left open', async () => (await open()) <= before);
+      await used();
+      const connections = async () => {
+        const rows = await Promise.all(
+          cluster.lab.servers.map(({ id }) =>
+            cluster.root(id, "SHOW GLOBAL STATUS LIKE 'Threads_connected'"),
+          ),
+        );
+        return rows.reduce((sum, [row]) => sum + Number(row?.['Value']), 0);
+      };
+      const before = await openStatements();
+      for (let round = 0; round < 20; round += 1) await used();
+      expect((await openStatements()) - before).toBeLessThanOrEqual(await connections());
     });
 
     it('an error at prepare is the server’s', async () => {
@@ -362,19 +388,14 @@ describe.each(FLAVORS)('mysql2 on %s', (flavor) => {
       expect(await valueOf(other, 'SELECT 1')).toBe(1);
     });
 
-    it('connection attributes reach the server', async () => {
+    it('connections that are shared have the attributes of the proxy', async () => {
       const connection = await cluster.connect({
         connectAttributes: { program_name: 'lagwise-test', colour: 'grün' },
       });
-      await connection.query('BEGIN');
-      const rows = await rowsOf(
-        connection,
-        `SELECT attr_name AS name, attr_value AS value
-         FROM performance_schema.session_connect_attrs WHERE attr_name IN ('program_name', 'colour')`,
-      );
-      expect(rows).toContainEqual({ name: 'program_name', value: 'lagwise-test' });
-      expect(rows).toContainEqual({ name: 'colour', value: 'grün' });
-      await connection.query('COMMIT');
+      const attributes = await attributesOf(connection);
+      if (direct) return;
+      expect(attributes).toContainEqual({ name: 'program_name', value: 'lagwise' });
+      expect(attributes.map(({ name }) => name)).not.toContain('colour');
     });
 
     it.each([
@@ -395,5 +416,39 @@ describe.each(FLAVORS)('mysql2 on %s', (flavor) => {
       expect(await valueOf(connection, `SELECT LENGTH('${'x'.repeat(3 * MIB)}')`)).toBe(3 * MIB);
       expect(await valueOf(connection, `SELECT REPEAT('y', ${3 * MIB})`)).toBe('y'.repeat(3 * MIB));
     });
+  });
+});
+
+describe.each(FLAVORS)('mysql2 on %s, each session with connections of its own', (flavor) => {
+  const cluster = useCluster({
+    lab: { flavor, replicas: 1 },
+    config: { pool: { mode: 'session' } },
+  });
+
+  it('prepared statements go with the session’s connections', async () => {
+    const openStatements = async () => {
+      const counts = await Promise.all(
+        cluster.lab.servers.map(({ id }) =>
+          cluster.root(id, "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'"),
+        ),
+      );
+      return counts.reduce((sum, [row]) => sum + Number(row?.['Value']), 0);
+    };
+    const connection = await cluster.connect();
+    const before = await openStatements();
+    const statement = await connection.prepare('SELECT ? + 1 AS n');
+    expect((await statement.execute([2]))[0]).toEqual([{ n: 3 }]);
+    expect(await openStatements()).toBeGreaterThan(before);
+    await connection.end();
+    await until('no statement is left open', async () => (await openStatements()) <= before);
+  });
+
+  it('connection attributes reach the server', async () => {
+    const connection = await cluster.connect({
+      connectAttributes: { program_name: 'lagwise-test', colour: 'grün' },
+    });
+    const attributes = await attributesOf(connection);
+    expect(attributes).toContainEqual({ name: 'program_name', value: 'lagwise-test' });
+    expect(attributes).toContainEqual({ name: 'colour', value: 'grün' });
   });
 });
