@@ -21,7 +21,7 @@ export const isCharsetVariable = (name: string): boolean => VARIABLES.has(name);
 const COLLATE = ' COLLATE ';
 
 /** The value of {@link NAMES}. @param collation null while it is not known */
-export const namesOf = (charset: string, collation: string | null): string =>
+const namesOf = (charset: string, collation: string | null): string =>
   collation === null ? charset : charset + COLLATE + collation;
 
 /** The character set of a value of {@link NAMES}. */

@@ -71,6 +71,13 @@ export class IdleConnections {
     return this.free.get(account) ?? [];
   }
 
+  /** How many of an account lie here, kept ones included. */
+  countOf(account: PoolAccount): number {
+    let count = this.freeOf(account).length;
+    for (const connection of this.keptOnes) if (connection.account === account) count += 1;
+    return count;
+  }
+
   get kept(): Iterable<BackendConnection> {
     return this.keptOnes;
   }

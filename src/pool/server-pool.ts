@@ -144,12 +144,13 @@ export class ServerPool implements ConnectionHome {
     }
     for (const account of this.counts.keys()) {
       const free = this.idle.freeOf(account);
-      const surplus = free.length - (account.sessions > 0 ? minIdle : 0);
+      const wanted = account.sessions > 0 ? minIdle : 0;
+      const surplus = free.length - wanted;
       const old = free.slice(0, Math.max(0, surplus));
       for (const connection of old) {
         if (connection.idleSinceMs < nowMs - idleMs) connection.quit();
       }
-      if (surplus < 0 && this.hasRoom(account)) this.warm(account);
+      if (this.idle.countOf(account) < wanted && this.hasRoom(account)) this.warm(account);
     }
     // What is kept may have become theirs with time alone.
     if (this.waiters.size > 0) this.serve();

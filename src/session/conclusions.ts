@@ -1,5 +1,6 @@
 import { type BackendConnection, LEFT } from '../pool/backend-connection.ts';
 import { EFFECT, type ReasonCode } from '../sql/classification.ts';
+import { MAX_STATEMENT_BYTES } from '../sql/classify.ts';
 import { stateNames } from '../sql/state-names.ts';
 import { COM } from '../wire/command.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
@@ -171,7 +172,7 @@ export class Conclusions {
     // It may hold a lock now, or a role: neither text nor trackers tell.
     if ((effects & EFFECT.OPAQUE) !== 0) {
       // Of a long INSERT only the end is unread: it hardly holds anything, but nobody may meet it.
-      if (cause === 'dml' || cause === 'load-data') connection.tainted = true;
+      if (cause === 'dml' && command.bytes.length > MAX_STATEMENT_BYTES) connection.tainted = true;
       else pins.set(cause === 'set-role' ? 'role' : 'opaque');
     }
     if (this.wantsOwn) pins.set('rule');

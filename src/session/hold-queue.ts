@@ -108,7 +108,7 @@ export class HoldQueue {
 }
 
 /** Why a wait was given up: what aborted it. */
-export function goneError(gone: AbortSignal): LagwiseError {
+function goneError(gone: AbortSignal): LagwiseError {
   const reason: unknown = gone.reason;
   if (reason instanceof LagwiseError) return reason;
   return new LagwiseError('client-network', 'The client left while its statement waited');

@@ -18,6 +18,7 @@ const TIMING: RoutineTiming = {
   intervalMs: 60_000,
   debounceMs: 20,
   gapMs: 50,
+  unknownGapMs: 10_000,
   timeoutMs: 10_000,
 };
 const WORDS = new Map<number, string>(Object.entries(KIND).map(([word, kind]) => [kind, word]));
