@@ -155,10 +155,15 @@ describe('commands that are not statements', () => {
     expect((await client.query('SELECT 1')).rows).toHaveLength(1);
   });
 
-  test('COM_PING reaches a server', async () => {
+  test('COM_PING reaches the server that the session has; where it has none it is answered', async () => {
     const client = await cluster.connect();
-    expect((await client.command(COM.PING)).error).toBeNull();
-    expect(cluster.counts(COM.PING).reduce((sum, each) => sum + each)).toBe(1);
+    const idle = await client.command(COM.PING);
+    expect([idle.error, idle.status & STATUS.AUTOCOMMIT]).toEqual([null, STATUS.AUTOCOMMIT]);
+    expect(cluster.counts(COM.PING)).toEqual([0, 0]);
+    await client.query('BEGIN');
+    const { error, status } = await client.command(COM.PING);
+    expect([error, status & STATUS.IN_TRANS]).toEqual([null, STATUS.IN_TRANS]);
+    expect(cluster.counts(COM.PING)).toEqual([1, 0]);
   });
 
   test.each([COM.SLEEP, COM.SHUTDOWN, COM.PROCESS_INFO, COM.TIME, COM.DAEMON, COM.CLONE, 0x7f])(

@@ -431,7 +431,11 @@ describe('floods', () => {
         return (await cluster.metric('lagwise_client_connections')) === 1;
       });
       cluster.logs.length = 0;
-      collect();
+      // What one collection frees lets go of more, a turn later.
+      for (let round = 0; round < 3; round += 1) {
+        collect();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       return heapUsed + arrayBuffers;
     };
