@@ -68,6 +68,9 @@ function listen(sources: ValueSources) {
     idleTimeoutMs: durationMs(1000)
       .default(28_800_000)
       .meta(live('A client that is silent for so long is disconnected')),
+    stallTimeoutMs: durationMs(100)
+      .default(10_000)
+      .meta(live('A client that stops so long in the middle of a command or file is disconnected')),
     gatherMaxBytes: sizeBytes(16_384, 1_073_741_824)
       .default(1_048_576)
       .meta(live('Longest client packet that is held whole in memory; longer ones are streamed')),

@@ -55,6 +55,10 @@ export class ClientInput implements ByteSink {
   private gathered: Buffer = EMPTY;
   private gatheredBytes = 0;
   private consuming = false;
+  /** When the last bytes of a command that is not whole yet came (monotonic ms). */
+  private lastPartMs = 0;
+  /** The server cannot take more now: it is not the client that is waited for. */
+  private heldUp = false;
 
   constructor(stream: ByteStream, handler: CommandHandler, gatherMaxBytes: number) {
     this.stream = stream;
@@ -65,6 +69,16 @@ export class ClientInput implements ByteSink {
   /** Sequence id that the server's answer to a long command or a file begins with. */
   get seqAfterParts(): number {
     return (this.walker.lastSeq + 1) & 0xff;
+  }
+
+  /**
+   * Since when (monotonic ms) the client owes more of a command or file that it has begun; null
+   * while it owes nothing. A command may be held here meanwhile, or a server's connection.
+   */
+  get owedSinceMs(): number | null {
+    const isStreaming = this.mode === MODE.LONG || this.mode === MODE.FILE;
+    const owes = this.gatheredBytes > 0 || (isStreaming && !this.heldUp);
+    return owes ? this.lastPartMs : null;
   }
 
   /** The command before is done: hands over the next one, now or when it comes. */
@@ -100,6 +114,8 @@ export class ClientInput implements ByteSink {
 
   /** The handler can take parts again. */
   resume(): void {
+    this.heldUp = false;
+    if (this.mode !== MODE.READY && this.mode !== MODE.BLOCKED) this.lastPartMs = performance.now();
     if (!this.consuming) this.consume();
     this.stream.resume();
   }
@@ -218,7 +234,9 @@ export class ClientInput implements ByteSink {
     this.rest = end === -1 || end === bytes.length ? EMPTY : bytes.subarray(end);
     if (end !== -1) this.mode = MODE.BLOCKED;
     const part = end === -1 || end === bytes.length ? bytes : bytes.subarray(0, end);
+    this.lastPartMs = performance.now();
     if (this.handler.onPart(part, end !== -1)) return true;
+    this.heldUp = true;
     this.stream.pause();
     return false;
   }
@@ -226,6 +244,7 @@ export class ClientInput implements ByteSink {
   private gatherMore(chunk: Buffer, from: number): void {
     const copied = chunk.copy(this.gathered, this.gatheredBytes, from);
     this.gatheredBytes += copied;
+    this.lastPartMs = performance.now();
     if (this.gatheredBytes < this.gathered.length) return;
     const whole = this.gathered;
     this.gathered = EMPTY;

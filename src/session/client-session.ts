@@ -9,7 +9,7 @@ import type { EndReason } from '../telemetry/labels.ts';
 import type { Flavor } from '../topology/snapshot.ts';
 import { COM } from '../wire/command.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
-import { encodeErr, type ErrPacket } from '../wire/packets/err.ts';
+import { encodeErr } from '../wire/packets/err.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
 import { endLevel, errorPacket, UNANSWERED } from './client-errors.ts';
 import { ClientInput, type CommandHandler } from './client-input.ts';
@@ -25,6 +25,7 @@ import type { SessionDeps } from './session-deps.ts';
 import { buildParts, type LoggedIn } from './session-parts.ts';
 import type { Killer, RegisteredSession, SessionInfo, SessionPhase } from './session-registry.ts';
 import type { SessionState } from './session-state.ts';
+import { silenceOver } from './silence.ts';
 import type { StatementJudge } from './statement-judge.ts';
 
 /** Asks for another login on the connection (COM_CHANGE_USER). */
@@ -150,26 +151,21 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         return this.sendLongData(false);
       case PLAN.CLOSE_STATEMENT:
         closeStatement(this);
-        this.commandDone();
-        return;
+        return this.commandDone();
       case PLAN.QUIT:
         return this.end('quit', null);
       case PLAN.KILL:
-        this.answerBy(killConnection(this.deps, this, this.planner));
-        return;
+        return this.answerBy(killConnection(this.deps, this, this.planner));
       case PLAN.CHANGE_USER:
         this.phase = 'login';
-        this.onChangeUser(this, this.command.bytes.subarray(4));
-        return;
+        return this.onChangeUser(this, this.command.bytes.subarray(4));
       case PLAN.RESET_CONNECTION:
         this.judge.policy.reset();
         this.judge.textPrepared.clear();
-        this.answerBy(resetConnection(this));
-        return;
+        return this.answerBy(resetConnection(this));
       case PLAN.REPLICATION:
         this.phase = 'replication';
-        this.answerBy(startReplication(this, this.stream, (why) => this.end('closed', why)));
-        return;
+        return this.answerBy(startReplication(this, this.stream, (why) => this.end('closed', why)));
       default:
         this.answer(localAnswer(plan, this));
     }
@@ -195,18 +191,11 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   /** Answers OK or the error when the work is done; `no-answer` is not answered. */
   private answerBy(work: Promise<'ok' | 'no-answer'>): void {
     const onDone = (answer: 'ok' | 'no-answer') => {
-      if (answer === 'ok') this.sendOk();
+      if (answer === 'no-answer') return;
+      const { command, identity, state } = this;
+      this.answer(encodeOk({ status: state.status }, command.replySeq, { caps: identity.caps }));
     };
     work.then(onDone, (error: unknown) => this.commandFailed(error));
-  }
-
-  private sendOk(): void {
-    const { status } = this.state;
-    this.answer(encodeOk({ status }, this.command.replySeq, { caps: this.identity.caps }));
-  }
-
-  private sendError(packet: ErrPacket): void {
-    this.answer(encodeErr(packet, this.command.replySeq));
   }
 
   commandDone(): void {
@@ -227,16 +216,13 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   commandFailed(error: unknown): void {
     if (this.phase === 'closed') return;
-    if (error instanceof MalformedPacketError) {
-      this.onClientMalformed(error.message);
-      return;
-    }
+    if (error instanceof MalformedPacketError) return this.onClientMalformed(error.message);
     if (sourceOf(error) === 'internal') {
       this.logger.error({ err: error }, 'Command failed by a defect');
     }
     if (this.phase === 'replication') this.end('backend-network', error);
     else if (this.command.isLong) this.end('limit', error);
-    else this.sendError(errorPacket(error));
+    else this.answer(encodeErr(errorPacket(error), this.command.replySeq));
   }
 
   sessionBroken(error: LagwiseError): void {
@@ -304,8 +290,20 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   }
 
   info(nowMs: number): SessionInfo {
-    const idleMs = this.phase === 'idle' ? Math.round(nowMs - this.lastActiveMs) : 0;
+    const idleMs = this.phase === 'idle' ? Math.round(nowMs - this.idleSinceMs) : 0;
     return describeSession(this, { phase: this.phase, idleMs });
+  }
+
+  /** When the last command came or was answered, whichever is later (monotonic ms). */
+  private get idleSinceMs(): number {
+    return Math.max(this.lastActiveMs, this.runner.conclusions.endedAtMs);
+  }
+
+  endIfSilent(nowMs: number): void {
+    const idleSinceMs = this.phase === 'idle' ? this.idleSinceMs : null;
+    const over = silenceOver(this.deps.config.listen, this, { idleSinceMs, nowMs });
+    if (over?.words) this.stream.write(over.words);
+    if (over !== null) this.end(over.reason, over.error);
   }
 
   /** Ends without touching the client's stream: another login goes on with it. */
@@ -330,6 +328,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     if (cutShort && error !== null && !this.stream.destroyed) {
       this.stream.write(encodeErr(errorPacket(error), this.command.replySeq));
     }
+    // Half of a command may have gone there.
+    if (this.command.isLong) this.runner.exchange.current?.destroy();
     this.runner.exchange.abandon();
     this.runner.releaseAll();
     this.state.pins.clearAll();

@@ -59,7 +59,7 @@ export class CommandRunner implements ExchangeOwner {
   private readonly preparer: StatementPreparer;
   private readonly placement: Placement;
   private readonly readiness: Readiness;
-  private readonly conclusions: Conclusions;
+  readonly conclusions: Conclusions;
   /** A server closed this connection for idleness just as the command was sent. */
   private expired: BackendConnection | null = null;
   /** A write that the primary refused as read-only: it waits for what the next probe says. */

@@ -16,7 +16,7 @@ import { ClientSession } from './client-session.ts';
 import { isRefusal, type Login, logIn } from './login.ts';
 import type { SessionDeps } from './session-deps.ts';
 
-const IDLE_SWEEP_MS = 1_000;
+const SILENCE_SWEEP_MS = 1_000;
 
 /** Listens for clients and makes a session of each that logs in. */
 export class ProxyServer {
@@ -49,7 +49,7 @@ export class ProxyServer {
     this.server.on('error', (error) => {
       this.deps.logger.error({ err: error }, 'Listening socket failed');
     });
-    this.sweep = setInterval(() => this.endIdleSessions(), IDLE_SWEEP_MS);
+    this.sweep = setInterval(() => this.endSilentSessions(), SILENCE_SWEEP_MS);
     this.sweep.unref();
     return listening;
   }
@@ -194,12 +194,9 @@ export class ProxyServer {
     channel.stream.end();
   }
 
-  private endIdleSessions(): void {
-    const now = performance.now();
-    for (const session of this.deps.sessions) {
-      if (session.info(now).idleMs > this.deps.config.listen.idleTimeoutMs)
-        session.end('idle', null);
-    }
+  private endSilentSessions(): void {
+    const nowMs = performance.now();
+    for (const session of this.deps.sessions) session.endIfSilent(nowMs);
   }
 }
 

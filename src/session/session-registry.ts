@@ -26,6 +26,8 @@ export interface RegisteredSession {
   readonly user: string;
   info(nowMs: number): SessionInfo;
   onTopology(): void;
+  /** Ends it if its client has been silent for longer than it may. */
+  endIfSilent(nowMs: number): void;
   /** Ends at once what runs, and with `connection` the session too. */
   kill(what: 'QUERY' | 'CONNECTION', by: Killer): Promise<void>;
   /** Ends the session as soon as no transaction is open. */

@@ -14,7 +14,7 @@ export const END_REASONS = [
   'quit', // the client said COM_QUIT
   'closed', // the client closed its socket between two commands
   'killed', // KILL named it
-  'idle', // silent for longer than listen.idleTimeoutMs
+  'idle', // silent for longer than listen.idleTimeoutMs, or its own wait_timeout
   ...ERROR_SOURCES,
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];

@@ -257,3 +257,43 @@ describe('raw mode and the end', () => {
     expect([handler.drains, handler.closed]).toEqual([1, [error]]);
   });
 });
+
+describe('what the client owes', () => {
+  const long = Buffer.concat([Buffer.from([200, 0, 0, 0, COM.QUERY]), Buffer.alloc(20, 0x78)]);
+
+  test('is nothing between two commands, nor while one is worked on', () => {
+    expect(input.owedSinceMs).toBeNull();
+    input.ready();
+    expect(input.owedSinceMs).toBeNull();
+    stream.receive(query('x'));
+    expect(input.owedSinceMs).toBeNull();
+  });
+
+  test('is the rest of a command that is gathered', () => {
+    const before = performance.now();
+    input.ready();
+    const packet = query('x'.repeat(LIMIT - 20));
+    stream.receive(packet.subarray(0, 10));
+    expect(input.owedSinceMs).toBeGreaterThanOrEqual(before);
+    stream.receive(packet.subarray(10));
+    expect([handler.commands.length, input.owedSinceMs]).toEqual([1, null]);
+  });
+
+  test('is the rest of a long command once that has a place, unless the server cannot take it', () => {
+    input.ready();
+    stream.receive(long);
+    expect([handler.heads.length, input.owedSinceMs]).toEqual([1, null]);
+    const [head] = handler.heads;
+    if (head === undefined) throw new Error('There is no head');
+    input.streamLong(head);
+    const first = input.owedSinceMs ?? 0;
+    expect(first).toBeGreaterThan(0);
+    handler.takesParts = false;
+    stream.receive(Buffer.alloc(50, 0x78));
+    expect(input.owedSinceMs).toBeNull();
+    input.resume();
+    expect(input.owedSinceMs).toBeGreaterThanOrEqual(first);
+    stream.receive(Buffer.alloc(204 - 75, 0x78));
+    expect([handler.ends, input.owedSinceMs]).toEqual([1, null]);
+  });
+});
