@@ -8,6 +8,7 @@ import { PoolWaiter, type Wish } from './pool-waiter.ts';
 import type { ServerLoad } from './server-load.ts';
 import type { StateProfile } from './state-profile.ts';
 import { StatementBudget } from './statement-cache.ts';
+import { WakeUp } from './wake-up.ts';
 
 /** Bounds of the connections to one server; see the configuration's `pool`. */
 export interface PoolLimits {
@@ -47,6 +48,8 @@ export class ServerPool implements ConnectionHome {
   private serving = false;
   /** Whatever comes back from now on is closed. */
   private closing = false;
+  /** Looks after who waits when the next kept connection may be taken. */
+  private readonly ripe = new WakeUp(() => this.serve());
 
   constructor(load: ServerLoad, limits: PoolLimits, open: Open) {
     this.id = load.id;
@@ -104,11 +107,8 @@ export class ServerPool implements ConnectionHome {
   giveBack(connection: BackendConnection, nowMs: number): void {
     if (connection.isClosed) return;
     const { maxAgeMs } = this.limits;
-    if (this.closing) {
-      connection.quit();
-      return;
-    }
-    if (maxAgeMs > 0 && nowMs - connection.bornMs > maxAgeMs && connection.keeper === null) {
+    const isOld = maxAgeMs > 0 && nowMs - connection.bornMs > maxAgeMs;
+    if (this.closing || (isOld && connection.keeper === null)) {
       connection.quit();
       return;
     }
@@ -159,6 +159,7 @@ export class ServerPool implements ConnectionHome {
   /** Closes everything; who waits is told so. */
   close(): void {
     this.closing = true;
+    this.ripe.cancel();
     for (const waiter of this.waiters) {
       waiter.fail(new LagwiseError('shutdown', 'The proxy is stopping'));
     }
@@ -194,6 +195,7 @@ export class ServerPool implements ConnectionHome {
       this.waiters.delete(waiter);
       this.load.waiting = this.waiters.size;
     });
+    this.awaitRipe();
   }
 
   /** Gives what is free to those who wait, in order. */
@@ -206,6 +208,15 @@ export class ServerPool implements ConnectionHome {
         else if (this.isExhausted) break;
       }
     });
+    this.awaitRipe();
+  }
+
+  /** What is kept may become free with time alone: then those who wait are served, in one go. */
+  private awaitRipe(): void {
+    if (this.waiters.size === 0 || this.ripe.isSet) return;
+    // The longest kept one comes first: none of the others is ripe before it.
+    const first = this.idle.findKept((each) => !this.mayReclaim(each));
+    if (first !== null) this.ripe.set(first.idleSinceMs + this.limits.keepMs);
   }
 
   /** What `work` frees is for whom it works: nobody else is served by it. */
@@ -331,11 +342,8 @@ export class ServerPool implements ConnectionHome {
     lend(connection);
     const saving = connection.keeper?.giveUp(connection) ?? null;
     connection.keeper = null;
-    if (saving === null) {
-      then(connection);
-      return;
-    }
-    saving.then(() => then(connection), failed);
+    if (saving === null) then(connection);
+    else saving.then(() => then(connection), failed);
   }
 
   private uncount(account: PoolAccount): void {

@@ -426,11 +426,37 @@ describe('a connection that is kept for a client', () => {
     const wants = ask();
     await settled();
     expect([asked(), wants.got]).toEqual([0, null]);
-    await vi.advanceTimersByTimeAsync(101);
-    // Nobody has come since: the sweep looks after who waits.
-    pool.sweep(performance.now());
-    await settled();
+    await vi.advanceTimersByTimeAsync(99);
+    expect(wants.got).toBeNull();
+    // Nobody has come since: time alone frees it.
+    await vi.advanceTimersByTimeAsync(3);
     expect(wants.got).toBe(connection);
+  });
+
+  test('is free for those who wait from when it was kept, not from when their turn comes', async () => {
+    make({ maxPerServer: 3, keepMs: 100, waitMs: 5_000 });
+    app.asksAfterwards = true;
+    const all = [await held(), await held(), await held()];
+    for (const connection of all) {
+      connection.keeper = { giveUp: () => null };
+      giveBack(connection);
+      await vi.advanceTimersByTimeAsync(10);
+    }
+    const waiting = [ask(), ask(), ask()];
+    await vi.advanceTimersByTimeAsync(72);
+    expect(waiting.map(({ got }) => got !== null)).toEqual([true, false, false]);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(waiting.map(({ got }) => got)).toEqual(all);
+    expect(pool.waiting).toBe(0);
+  });
+
+  test('leaves no timer behind when the pool is closed', async () => {
+    app.asksAfterwards = true;
+    await kept();
+    ask();
+    pool.close();
+    await settled();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test('too long is free for all', async () => {
