@@ -9,6 +9,7 @@ import { REPLY, STEP } from '../wire/reply-kinds.ts';
 import { ReplyTracker } from '../wire/reply-tracker.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
+import { shownState } from './shown-state.ts';
 
 /** What an {@link Exchange} reports. */
 export interface ExchangeOwner {
@@ -45,8 +46,10 @@ export class Exchange implements BackendUser {
   private readonly command: Command;
   private readonly owner: ExchangeOwner;
   private readonly traffic: Traffic;
-  /** The client asked for session state: it gets the packets as they are. */
+  /** The client asked for session state. */
   private readonly showsState: boolean;
+  /** It may have set trackers of its own: then it gets all that they tell. */
+  private readonly tracksItself: () => boolean;
   private readonly clientCaps: number;
   private connection: BackendConnection | null = null;
   /** Replies still to come to what was sent in front of the command. */
@@ -59,7 +62,7 @@ export class Exchange implements BackendUser {
   constructor(
     owner: ExchangeOwner,
     command: Command,
-    client: { stream: ByteStream; caps: number },
+    client: { stream: ByteStream; caps: number; tracksItself?: () => boolean },
     traffic: Traffic,
   ) {
     this.owner = owner;
@@ -67,6 +70,7 @@ export class Exchange implements BackendUser {
     this.client = client.stream;
     this.clientCaps = client.caps;
     this.showsState = has(client.caps, CAP.SESSION_TRACK);
+    this.tracksItself = client.tracksItself ?? (() => false);
     this.traffic = traffic;
   }
 
@@ -249,11 +253,13 @@ export class Exchange implements BackendUser {
     const payload = packet.subarray(HEADER_BYTES);
     const ok = decodeOk(payload, connection.caps);
     if (ok.sessionState !== null) this.owner.onSessionState(connection, ok.sessionState);
-    if (this.showsState) {
+    if (this.showsState && this.tracksItself()) {
       this.forward(connection, packet);
       return;
     }
-    const plain = encodeOk({ ...ok, sessionState: null }, packet[3] as number, {
+    const isShown = this.showsState && ok.sessionState !== null;
+    const sessionState = isShown ? shownState(ok.sessionState) : null;
+    const plain = encodeOk({ ...ok, sessionState }, packet[3] as number, {
       caps: this.clientCaps,
       afterRows: payload[0] === OK_AFTER_ROWS,
     });

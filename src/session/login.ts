@@ -19,6 +19,7 @@ import { type ClientClaim, obtainPassword } from './client-auth.ts';
 import type { ProvenLogin } from './login-trust.ts';
 import { proveLogin } from './prove-login.ts';
 import type { SessionDeps } from './session-deps.ts';
+import { stateAtLogin } from './shown-state.ts';
 
 /** utf8mb4_0900_ai_ci, and utf8mb4_general_ci for MariaDB, which lacks the former. */
 const COLLATION = { mysql: 255, mariadb: 45 } as const;
@@ -90,9 +91,9 @@ export async function enter(
     const keepsOwn = mode === 'session';
     const login = { identity, account, keepsOwn };
     const proof = await proveLogin(deps, login, { address, gone, deadlineAtMs });
-    channel.send(
-      encodeOk({ status: proof.state.status }, channel.nextSeq, { caps: identity.caps }),
-    );
+    const { status, schema } = proof.state;
+    const ok = { status, sessionState: stateAtLogin(schema) };
+    channel.send(encodeOk(ok, channel.nextSeq, { caps: identity.caps }));
     return { account, proof };
   } catch (error) {
     deps.pool.leave(account);

@@ -61,6 +61,7 @@ export function buildParts(
   });
   const judge = new StatementJudge({ classifier, context, policy, knowledge });
   const planner = new CommandPlanner({ state, prepared, judge, caps, command });
+  const client = { stream, caps, tracksItself: () => state.pins.has('opaque') };
   const runner = new CommandRunner({
     owner: session.owner,
     deps,
@@ -69,7 +70,7 @@ export function buildParts(
     prepared,
     judge,
     caps,
-    makeExchange: (owner) => new Exchange(owner, command, { stream, caps }, metrics.traffic),
+    makeExchange: (owner) => new Exchange(owner, command, client, metrics.traffic),
     makeBackends: (user) =>
       new SessionBackends({ deps, account, own, state, prepared, user, gone: session.gone }),
   });

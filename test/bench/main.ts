@@ -6,6 +6,7 @@ import type { Lab } from '../../src/lab/lab.ts';
 import { startLab } from '../../src/lab/start-lab.ts';
 import { benchCrowd, CROWD_USAGE } from './crowd.ts';
 import { abortOnSignals } from './interrupt.ts';
+import { classifierRates } from './micro-rates.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
 import { report } from './report.ts';
 import {
@@ -28,6 +29,7 @@ import { startTargets } from './targets.ts';
 async function main(options: BenchOptions, signal: AbortSignal): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const at = new Date().toISOString();
+  process.stdout.write(`${await classifierRates(signal)}\n`);
   const sysbench = await findSysbench(LAB_ACCOUNTS.app, say);
   const lab = resources.use(await startLab({ onStep: say }));
   signal.throwIfAborted();
