@@ -22,8 +22,21 @@ import type { StatementPreparer } from './statement-preparer.ts';
 /** Of COM_SET_OPTION: where the option stands, and the one that turns several statements on. */
 const OPTION_AT = 5;
 const MULTI_STATEMENTS_ON = 0;
-/** Behind these a password that was right may be wrong. */
-const CHANGES_ACCOUNTS: ReadonlySet<ReasonCode> = new Set(['acl', 'set-password']);
+/** Behind these a password that was right may be wrong: ALTER USER, FLUSH PRIVILEGES, a CALL. */
+const MAY_CHANGE_ACCOUNTS: ReadonlySet<ReasonCode> = new Set([
+  'acl',
+  'set-password',
+  'ddl',
+  'admin',
+  'call',
+  'execute',
+  'multi-statement',
+  'compound-statement',
+  'unknown-statement',
+  'unknown-function',
+  'not-lexed',
+  'too-long',
+]);
 const ENDS_TRANSACTION: ReadonlySet<ReasonCode> = new Set(['commit', 'rollback']);
 /** Statements that may give back what pins the session. */
 const NAMES_THINGS: ReadonlySet<ReasonCode> = new Set([
@@ -114,6 +127,8 @@ export class Conclusions {
     }
     binding.noteReply(connection, facts.status);
     this.judge.noteDdl(command);
+    // A failed one may have done a part of it.
+    if (MAY_CHANGE_ACCOUNTS.has(command.cause)) this.deps.trust.clear();
     if (succeeded) this.noteSuccess(connection, facts);
     this.preparer.conclude(connection, { status: facts.status, succeeded });
     const onReplica = connection === backends.replicaConnection;
@@ -144,8 +159,9 @@ export class Conclusions {
   private noteSuccess(connection: BackendConnection, facts: ReplyFacts): void {
     const { command } = this;
     if (ENDS_TRANSACTION.has(command.cause)) this.released = command.asksRelease;
-    if (CHANGES_ACCOUNTS.has(command.cause)) this.deps.trust.clear();
     if (command.com === COM.SET_OPTION) this.noteOption(connection);
+    // What a replica says of itself holds for its connection.
+    if (command.com === COM.REGISTER_SLAVE) this.state.pins.set('opaque');
     if (facts.hasInsertId || command.asksInsertId) {
       this.backends.leftovers.insertId.noteSet(connection);
     }
@@ -219,6 +235,7 @@ export class Conclusions {
     if (command.cause === 'diagnostics') return this.backends.leftovers.left;
     const hasWarnings = warnings > 0 || errno !== 0 || keepsWarnings(connection);
     let left = hasWarnings ? LEFT.DIAGNOSTICS : 0;
+    if (command.isPartial) return left;
     if (command.cls === 'write' || command.cls === 'unknown') left |= LEFT.ROW_COUNT;
     if ((command.effects & EFFECT.SQL_CALC_FOUND_ROWS) !== 0) left |= LEFT.FOUND_ROWS;
     return account.asksAfterwards ? left | LEFT.ROW_COUNT | LEFT.FOUND_ROWS : left;

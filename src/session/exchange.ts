@@ -172,7 +172,7 @@ export class Exchange implements BackendUser {
       if (this.prefaces > 0 || this.refusal !== null) {
         from = tracker.position;
         if (step === STEP.MORE) return;
-        if (step === STEP.DONE && this.dropReply(connection)) return;
+        if (step === STEP.DONE && this.dropReply(connection, chunk)) return;
         if (from === chunk.length && step === STEP.DONE) return;
         continue;
       }
@@ -180,6 +180,7 @@ export class Exchange implements BackendUser {
       const { error } = tracker.facts;
       if (error !== null && !this.command.answered && tracker.ended) {
         if (this.owner.onErrorReply(connection, error)) {
+          requireEnd(chunk, tracker.position);
           this.end(connection, true);
           return;
         }
@@ -200,7 +201,7 @@ export class Exchange implements BackendUser {
           this.owner.onFileRequest();
           return;
         case STEP.DONE:
-          if (from < chunk.length) throw new MalformedPacketError('Bytes follow the reply');
+          requireEnd(chunk, from);
           this.end(connection, false);
           return;
       }
@@ -208,9 +209,10 @@ export class Exchange implements BackendUser {
   }
 
   /** A reply that the client does not see has ended. Returns whether it was the last one. */
-  private dropReply(connection: BackendConnection): boolean {
+  private dropReply(connection: BackendConnection, chunk: Buffer): boolean {
     const { tracker } = this;
     if (this.prefaces === 0) {
+      requireEnd(chunk, tracker.position);
       const { refusal } = this;
       this.refusal = null;
       this.release(connection);
@@ -276,4 +278,8 @@ export class Exchange implements BackendUser {
     }
     this.tracker.statementIdAt = -1;
   }
+}
+
+function requireEnd(chunk: Buffer, at: number): void {
+  if (at < chunk.length) throw new MalformedPacketError('Bytes follow the reply');
 }

@@ -22,6 +22,8 @@ const MAX_TRUSTED = 10_000;
 export class LoginTrust {
   private readonly trustMs: number;
   private readonly accepted = new Map<string, { login: ProvenLogin; untilMs: number }>();
+  /** Grows when accounts may have changed. */
+  private epoch = 0;
   private readonly asking = new Map<string, Promise<ProvenLogin>>();
 
   /** @param trustMs how long a server's word is taken for others; 0: each login is judged */
@@ -32,6 +34,8 @@ export class LoginTrust {
   /** Accounts may have changed: every login is judged anew. */
   clear(): void {
     this.accepted.clear();
+    this.asking.clear();
+    this.epoch += 1;
   }
 
   /**
@@ -54,14 +58,16 @@ export class LoginTrust {
   }
 
   private async ask(key: string, ask: () => Promise<ProvenLogin>): Promise<ProvenLogin> {
+    const { epoch } = this;
     const asking = ask();
     this.asking.set(key, asking);
     try {
       const login = await asking;
-      this.remember(key, login);
+      // What a server said before accounts changed is no word about them now.
+      if (epoch === this.epoch) this.remember(key, login);
       return login;
     } finally {
-      this.asking.delete(key);
+      if (this.asking.get(key) === asking) this.asking.delete(key);
     }
   }
 

@@ -330,6 +330,8 @@ export class SessionBackends {
     const held = role === 'primary' ? this.primary : this.replica;
     if (held !== null && !held.isClosed && held.server.id === server.id) return held;
     if (held !== null) this.release(held, 'reuse');
+    const kept = this.leftovers.takeKept(server.id);
+    if (kept !== null) return this.hold(kept, role);
     const { account, own: fresh, gone } = this.options;
     const { profile } = this.state;
     const wish = { server, account, profile, gone, fresh };

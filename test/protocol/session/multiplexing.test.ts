@@ -61,18 +61,21 @@ describe('connections are shared', () => {
     ]);
   });
 
-  test.each(["SET PASSWORD FOR app = 'other'", 'REVOKE ALL ON *.* FROM app'])(
-    'until %s: then the next login is judged',
-    async (sql) => {
-      const root = await cluster.connect();
-      await (await cluster.connect()).query('SELECT 1');
-      await root.query(sql);
-      const before = cluster.db(1).logins;
-      cluster.db(1).traits.auth = 'deny';
-      await expect(cluster.connect()).rejects.toThrow(/^1045 /);
-      expect(cluster.db(1).logins).toBe(before + 1);
-    },
-  );
+  test.each([
+    "SET PASSWORD FOR app = 'other'",
+    'REVOKE ALL ON *.* FROM app',
+    "ALTER USER app IDENTIFIED BY 'other'",
+    'DROP USER app',
+    'FLUSH PRIVILEGES',
+  ])('until %s: then the next login is judged', async (sql) => {
+    const root = await cluster.connect();
+    await (await cluster.connect()).query('SELECT 1');
+    await root.query(sql);
+    const before = cluster.db(1).logins;
+    cluster.db(1).traits.auth = 'deny';
+    await expect(cluster.connect()).rejects.toThrow(/^1045 /);
+    expect(cluster.db(1).logins).toBe(before + 1);
+  });
 });
 
 describe('a connection that its server closes while nobody uses it', () => {

@@ -302,9 +302,12 @@ describe('state that is restored in front of a read', () => {
     expect(client.bytes.equals(OK(NEW_CAPS))).toBe(true);
   });
 
-  test('with bytes behind the answer is a breach of the protocol', () => {
+  test.each([
+    ['sent on', OK(NEW_CAPS)],
+    ['dropped', REFUSED],
+  ])('with bytes behind an answer that is %s is a breach of the protocol', (_, preface) => {
     const { stream } = startBehind(1, NEW_CAPS);
-    stream.receive(Buffer.concat([OK(NEW_CAPS), OK(NEW_CAPS), OK(NEW_CAPS)]));
+    stream.receive(Buffer.concat([preface, OK(NEW_CAPS), OK(NEW_CAPS)]));
     expect(owner.events.at(-1)).toMatch(/^lost: sent a malformed reply/);
     expect(stream.destroyed).toBe(true);
   });

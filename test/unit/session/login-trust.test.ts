@@ -81,6 +81,15 @@ describe('a login that a server has accepted', () => {
     expect(asked).toHaveLength(2);
   });
 
+  test('that was asked for before accounts changed is judged anew behind it too', async () => {
+    const first = judge();
+    trust.clear();
+    answer(0);
+    await first;
+    void judge();
+    expect(asked).toHaveLength(2);
+  });
+
   test('is judged anew once accounts may have changed', async () => {
     const first = judge();
     answer(0);
