@@ -96,7 +96,7 @@ export class CommandRunner implements ExchangeOwner {
     );
     const { binding, backends, preparer } = this;
     this.placement = new Placement({ ...options, binding, backends });
-    this.readiness = new Readiness({ ...options, backends, preparer });
+    this.readiness = new Readiness({ ...options, binding, backends, preparer });
     this.conclusions = new Conclusions({ ...options, binding, backends, preparer });
     const owner: ChangesOwner = {
       rerun: () => this.runLater(null),

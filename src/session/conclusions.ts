@@ -185,6 +185,7 @@ export class Conclusions {
     const { cls, cause } = command;
     const effects = this.effectsOf(command);
     pins.noteEffects(effects, succeeded);
+    if ((command.effects & EFFECT.SETS_USER_VARIABLE) !== 0) this.noteUserVariables(connection);
     // It may hold a lock now, or a role: neither text nor trackers tell.
     if ((effects & EFFECT.OPAQUE) !== 0) {
       // Of a long INSERT only the end is unread: it hardly holds anything, but nobody may meet it.
@@ -211,6 +212,13 @@ export class Conclusions {
     const { bytes, cause, effects, textAt } = command;
     if (cause !== 'execute' || command.statement !== null) return effects;
     return this.judge.textPrepared.effectsOf(bytes, textAt, this.judge.context) ?? effects;
+  }
+
+  /** On a replica they are remembered by name, since a write has to find them on the primary. */
+  private noteUserVariables(connection: BackendConnection): void {
+    if (connection !== this.backends.replicaConnection) return;
+    const { bytes, statement } = this.command;
+    this.binding.userVariables.note((statement?.shape.packet ?? bytes).toString('latin1'));
   }
 
   private noteNames(): void {

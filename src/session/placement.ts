@@ -13,6 +13,7 @@ import type { SessionDeps } from './session-deps.ts';
 import type { SessionState } from './session-state.ts';
 
 const ROW_COUNT = /\brow_count\b/i;
+const RUNS_TEXT: ReadonlySet<number> = new Set([COM.QUERY, COM.STMT_PREPARE, COM.STMT_EXECUTE]);
 const EMPTY = Buffer.alloc(0);
 
 /** On which of a session's connections a command must run, where not any of its target will do. */
@@ -52,9 +53,18 @@ export class Placement {
     if (this.binding.transactionOn !== null) return this.binding.transactionOn;
     if (command.reason === 'same-server') return this.followLast();
     command.target = 'primary';
-    if (command.reason === 'pinned') return this.binding.pinnedTo;
+    if (command.reason === 'pinned') return this.leavesReplica ? null : this.binding.pinnedTo;
     this.leaveLeaderless();
     return null;
+  }
+
+  /** The session is pinned to a replica, which cannot run what may write. */
+  private get leavesReplica(): boolean {
+    const { command, backends } = this;
+    const { pinnedTo } = this.binding;
+    if (pinnedTo === null || pinnedTo !== backends.replicaConnection) return false;
+    const isStatement = command.isLong || RUNS_TEXT.has(command.com);
+    return isStatement && command.cls !== 'read' && command.cls !== 'same-server';
   }
 
   /** FOUND_ROWS() of an earlier statement is known to a connection that the session still holds. */

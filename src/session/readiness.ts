@@ -1,3 +1,4 @@
+import { LagwiseError } from '../lib/errors.ts';
 import { type BackendConnection, LEFT } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import { EFFECT } from '../sql/classification.ts';
@@ -8,6 +9,7 @@ import { CLEARING, CLEARING_QUERY } from './afterwards.ts';
 import type { Command } from './command.ts';
 import { separateAssignments } from './restore.ts';
 import type { SessionBackends } from './session-backends.ts';
+import type { SessionBinding } from './session-binding.ts';
 import type { SessionState } from './session-state.ts';
 import type { StatementPreparer } from './statement-preparer.ts';
 
@@ -15,17 +17,20 @@ import type { StatementPreparer } from './statement-preparer.ts';
 export class Readiness {
   private readonly command: Command;
   private readonly state: SessionState;
+  private readonly binding: SessionBinding;
   private readonly backends: SessionBackends;
   private readonly preparer: StatementPreparer;
 
   constructor(parts: {
     command: Command;
     state: SessionState;
+    binding: SessionBinding;
     backends: SessionBackends;
     preparer: StatementPreparer;
   }) {
     this.command = parts.command;
     this.state = parts.state;
+    this.binding = parts.binding;
     this.backends = parts.backends;
     this.preparer = parts.preparer;
   }
@@ -41,6 +46,7 @@ export class Readiness {
     if (command.asksInsertId && this.backends.leftovers.insertId.isNeededOn(connection)) {
       return false;
     }
+    if (this.comesFromReplica(connection)) return false;
     return command.cause !== 'diagnostics' || this.diagnosticsFor(connection) === null;
   }
 
@@ -62,6 +68,7 @@ export class Readiness {
     if (command.isContinuation) return true;
     if (preparer.isNeededOn(connection) && !(await preparer.prepareOn(connection))) return false;
     if (!(await this.restore(connection))) return false;
+    if (this.comesFromReplica(connection)) await this.carryVariables(connection);
     const { insertId } = backends.leftovers;
     if (command.asksInsertId && insertId.isNeededOn(connection)) {
       await backends.leftovers.saving;
@@ -71,6 +78,40 @@ export class Readiness {
     const diagnostics = command.cause === 'diagnostics' ? this.diagnosticsFor(connection) : null;
     if (diagnostics !== null) await this.tell(connection, diagnostics);
     return true;
+  }
+
+  /** The session is pinned to a replica, and this is the primary's connection. */
+  private comesFromReplica(connection: BackendConnection): boolean {
+    const { pinnedTo } = this.binding;
+    if (pinnedTo === null || this.command.reason !== 'pinned') return false;
+    const { primaryConnection, replicaConnection } = this.backends;
+    return pinnedTo === replicaConnection && connection === primaryConnection;
+  }
+
+  /**
+   * The session goes to the primary with all that it has set on the replica.
+   * @throws LagwiseError `limit` where it has other state there, or too much of it
+   */
+  private async carryVariables(primary: BackendConnection): Promise<void> {
+    const { binding, backends, state } = this;
+    const { pinnedTo, userVariables } = binding;
+    const others = state.pins.reasons.filter((reason) => reason !== 'user-variable');
+    if (pinnedTo === null || others.length > 0) {
+      throw new LagwiseError(
+        'limit',
+        `This session has state on a replica (${others.join(', ')}) that cannot be carried to the primary; the statement has not run: begin a transaction first`,
+      );
+    }
+    if (userVariables.any) {
+      const query = encodeQuery(userVariables.question(), pinnedTo.caps);
+      const [told] = await backends.swallow(pinnedTo, query, [REPLY.RESULT]);
+      if (told?.error) throw new ServerRefusedError(pinnedTo.server.id, told.error);
+      const result = told?.result ?? Buffer.alloc(0);
+      await this.tell(primary, userVariables.assignments(result, pinnedTo.caps));
+    }
+    binding.pinnedTo = primary;
+    userVariables.clear();
+    backends.release(pinnedTo, 'reset');
   }
 
   private async restore(connection: BackendConnection): Promise<boolean> {

@@ -1,6 +1,7 @@
 import type { BackendConnection } from '../pool/backend-connection.ts';
 import type { Command } from './command.ts';
 import type { SessionState } from './session-state.ts';
+import { UserVariableNames } from './user-variables.ts';
 
 /**
  * What ties a session to one of its connections: an open transaction, or state that lives on one
@@ -11,6 +12,8 @@ export class SessionBinding {
   transactionOn: BackendConnection | null = null;
   /** Where the state is that pins the session, null when there is none. */
   pinnedTo: BackendConnection | null = null;
+  /** What is set on a replica, where the session is pinned to one. */
+  readonly userVariables = new UserVariableNames();
   private readonly state: SessionState;
   private transactionWrote = false;
 
@@ -25,8 +28,12 @@ export class SessionBinding {
       this.state.noteStatus(status);
       this.transactionOn = this.state.inTransaction ? connection : null;
     }
-    if (!this.state.pins.any) this.pinnedTo = null;
-    else this.pinnedTo ??= connection;
+    if (this.state.pins.any) {
+      this.pinnedTo ??= connection;
+    } else if (this.pinnedTo !== null) {
+      this.pinnedTo = null;
+      this.userVariables.clear();
+    }
   }
 
   /** Whether replicas must catch up with what the command did on the primary. Call it once. */
@@ -60,6 +67,7 @@ export class SessionBinding {
   reset(): void {
     this.transactionOn = null;
     this.pinnedTo = null;
+    this.userVariables.clear();
     this.transactionWrote = false;
   }
 }
