@@ -18,6 +18,7 @@ import { type CommandPlanner, PLAN, type Plan } from './command-planner.ts';
 import type { CommandRunner, RunnerOwner } from './command-runner.ts';
 import { localAnswer } from './local-answers.ts';
 import { killAbandoned, killBackend, killConnection } from './kill.ts';
+import { answerProcessList } from './process-list.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { startReplication } from './replication-stream.ts';
 import { closeStatement, describeSession, resetConnection } from './session-commands.ts';
@@ -156,6 +157,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
         return this.end('quit', null);
       case PLAN.KILL:
         return this.answerBy(killConnection(this.deps, this, this.planner));
+      case PLAN.PROCESS_LIST:
+        return this.answerBy(answerProcessList(this.deps.sessions, this));
       case PLAN.CHANGE_USER:
         this.phase = 'login';
         return this.onChangeUser(this, this.command.bytes.subarray(4));
@@ -188,12 +191,12 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     );
   }
 
-  /** Answers OK or the error when the work is done; `no-answer` is not answered. */
-  private answerBy(work: Promise<'ok' | 'no-answer'>): void {
-    const onDone = (answer: 'ok' | 'no-answer') => {
-      if (answer === 'no-answer') return;
-      const { command, identity, state } = this;
-      this.answer(encodeOk({ status: state.status }, command.replySeq, { caps: identity.caps }));
+  /** Answers OK, what was made, or the error when the work is done; `no-answer` is not answered. */
+  private answerBy(work: Promise<'ok' | 'no-answer' | Buffer>): void {
+    const { caps } = this.identity;
+    const ok = () => encodeOk({ status: this.state.status }, this.command.replySeq, { caps });
+    const onDone = (answer: 'ok' | 'no-answer' | Buffer) => {
+      if (answer !== 'no-answer') this.answer(answer === 'ok' ? ok() : answer);
     };
     work.then(onDone, (error: unknown) => this.commandFailed(error));
   }
@@ -265,14 +268,12 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   onClientClose(error: Error | null): void {
     if (this.phase === 'closed') return;
-    const source: EndReason = error === null ? 'closed' : 'client-network';
     killAbandoned(this.deps, this, this.logger);
-    this.end(source, error);
+    this.end(error === null ? 'closed' : 'client-network', error);
   }
 
   onClientMalformed(why: string): void {
-    const error = new LagwiseError('client-protocol', `Malformed packet: ${why}`);
-    this.end('client-protocol', error);
+    this.end('client-protocol', new LagwiseError('client-protocol', `Malformed packet: ${why}`));
   }
 
   onTopology(): void {

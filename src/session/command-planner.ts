@@ -7,6 +7,7 @@ import { queryTextOffset } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
+import { isShowProcessList } from './process-list.ts';
 import type { StatementJudge } from './statement-judge.ts';
 import { judgementOf, LAST_PREPARED, type PreparedStatements } from './prepared-statements.ts';
 import type { SessionState } from './session-state.ts';
@@ -36,6 +37,8 @@ export const PLAN = {
   /** About `@lagwise_…`: the proxy's own answer. */
   SETTING: 12,
   SETTING_NOT_PREPARED: 13,
+  /** SHOW PROCESSLIST: the sessions by the ids that KILL takes here. */
+  PROCESS_LIST: 14,
 } as const;
 export type Plan = (typeof PLAN)[keyof typeof PLAN];
 
@@ -159,7 +162,8 @@ export class CommandPlanner {
     }
     if (found.reason === 'connection-id' && found.cls === 'local') return PLAN.CONNECTION_ID;
     this.setRoute(command);
-    return PLAN.SEND;
+    const isShow = found.reason === 'server-show';
+    return isShow && isShowProcessList(command) ? PLAN.PROCESS_LIST : PLAN.SEND;
   }
 
   private planPrepare(command: Command): Plan {

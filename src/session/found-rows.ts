@@ -116,6 +116,12 @@ export class FoundRows {
     this.on = null;
   }
 
+  /** The proxy itself has asked something there, for a statement that leaves the number alone. */
+  noteOverwritten(connection: BackendConnection): void {
+    this.byLast = false;
+    if (connection === this.on) this.on = null;
+  }
+
   /** The number; null where only the connection that counted knows it. */
   get value(): number | null {
     if (this.rows === null || this.isSure) return this.rows;

@@ -1,7 +1,10 @@
+import { LagwiseError } from '../lib/errors.ts';
+import type { BackendConnection } from '../pool/backend-connection.ts';
 import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import type { CommandPlanner } from './command-planner.ts';
 import type { SessionDeps } from './session-deps.ts';
 import type { CommandRunner } from './command-runner.ts';
+import type { SessionState } from './session-state.ts';
 import type { Killer } from './session-registry.ts';
 import type { Identity } from '../pool/identity.ts';
 import type { ConnId } from '../lib/ids.ts';
@@ -32,29 +35,74 @@ export async function killConnection(
   return 'ok';
 }
 
+/** The session that is to be killed. */
+interface Target {
+  readonly id: ConnId;
+  readonly identity: Identity;
+  readonly state: SessionState;
+  readonly runner: CommandRunner;
+}
+
 /**
  * Kills what a session runs, or its connections, on the servers. The killer's own account does it,
  * so that the server judges whether it may.
- * @throws ServerRefusedError with the server's error
+ * @throws ServerRefusedError with the server's error; LagwiseError when no server can judge
  */
 export async function killBackend(
   deps: SessionDeps,
-  target: { readonly id: ConnId; readonly identity: Identity; readonly runner: CommandRunner },
+  target: Target,
   what: 'QUERY' | 'CONNECTION',
   by: Killer,
 ): Promise<void> {
   const { exchange, backends } = target.runner;
   const held = exchange.current ?? backends.primaryConnection ?? backends.replicaConnection;
   if (held !== null && (what === 'CONNECTION' || exchange.current !== null)) {
-    await deps.pool.kill(held.server, { ...target.identity, ...by }, what, held.threadId);
+    await killThread(deps, target, held, { what, by });
     return;
   }
   if (by.user === target.identity.user) return;
-  throw new ServerRefusedError('(none)', {
-    code: 1095,
-    sqlState: 'HY000',
-    message: `You are not owner of thread ${target.id}`,
-  });
+  // No server has a thread of it. One of its account stands in, for the server to judge by.
+  const standIn = await openStandIn(deps, target);
+  try {
+    await killThread(deps, target, standIn, { what, by });
+  } finally {
+    deps.pool.release(standIn, 'discard', performance.now());
+  }
+}
+
+async function openStandIn(deps: SessionDeps, target: Target): Promise<BackendConnection> {
+  const { identity, state } = target;
+  const { primary, servers } = deps.topology.current();
+  const server = primary ?? servers.find(({ role }) => role === 'replica');
+  if (server === undefined) {
+    const message = 'No server is there to judge whether this connection may be killed';
+    throw new LagwiseError('no-eligible-server', message);
+  }
+  const account = deps.pool.enter(identity);
+  try {
+    const gone = new AbortController().signal;
+    const wish = { server, account, profile: state.profile, gone, fresh: null };
+    return await deps.pool.acquire(wish);
+  } finally {
+    deps.pool.leave(account);
+  }
+}
+
+async function killThread(
+  deps: SessionDeps,
+  target: Target,
+  on: BackendConnection,
+  kill: { what: 'QUERY' | 'CONNECTION'; by: Killer },
+): Promise<void> {
+  const identity = { ...target.identity, ...kill.by };
+  try {
+    await deps.pool.kill(on.server, identity, kill.what, on.threadId);
+  } catch (error) {
+    if (!(error instanceof ServerRefusedError)) throw error;
+    // The killer knows the session by the proxy's id.
+    const message = error.packet.message.replaceAll(String(on.threadId), String(target.id));
+    throw new ServerRefusedError(on.server.id, { ...error.packet, message });
+  }
 }
 
 /** The client has left: nobody waits for what runs, and it would hold locks for nothing. */

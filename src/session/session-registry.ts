@@ -1,4 +1,5 @@
 import { type ConnId, connId } from '../lib/ids.ts';
+import type { Command } from './command.ts';
 import type { EndReason, PinReason } from '../telemetry/labels.ts';
 
 /** Where a session is: the words of the session list. */
@@ -22,8 +23,9 @@ export interface SessionInfo {
 /** A session as others see it. */
 export interface RegisteredSession {
   readonly id: ConnId;
-  /** Only the same account may kill it without asking a server. */
   readonly user: string;
+  /** What it works on, or did last: `info` says which. */
+  readonly command: Command;
   info(nowMs: number): SessionInfo;
   onTopology(): void;
   /** Ends it if its client has been silent for longer than it may. */

@@ -6,8 +6,21 @@ import { MalformedPacketError } from './malformed.ts';
 import { frameLength } from './reply-fields.ts';
 import { HEADER_BYTES, PacketWriter } from './writer.ts';
 
-/** A text column by its name; integers that are never NULL by theirs. */
-type Column = string | { readonly integer: string } | { readonly signed: string };
+/** A text column by its name; integers that are never NULL by theirs; any other with its shape. */
+type Column =
+  | string
+  | { readonly integer: string }
+  | { readonly signed: string }
+  | { readonly name: string; readonly shape: ColumnShape };
+
+/** How a column is described: the protocol's type, collation, width, flags and decimals. */
+export interface ColumnShape {
+  readonly type: number;
+  readonly collation: number;
+  readonly displayBytes: number;
+  readonly flags: number;
+  readonly decimals: number;
+}
 
 /** A small result that the proxy itself answers with. */
 export interface TextResultset {
@@ -94,6 +107,7 @@ function encodeTextRow(row: readonly (string | null)[], seq: number): Buffer {
 
 function describeColumn(column: Column) {
   if (typeof column === 'string') return { name: column, shape: TEXT_SHAPE };
+  if ('shape' in column) return column;
   return 'integer' in column
     ? { name: column.integer, shape: INTEGER_SHAPE }
     : { name: column.signed, shape: SIGNED_SHAPE };
