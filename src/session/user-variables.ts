@@ -77,17 +77,24 @@ export class UserVariableNames {
     const list = [...this.names].map((name, index) => {
       const definition = packets[1 + index * COLUMNS_EACH];
       const cells = Array.from({ length: COLUMNS_EACH }, () => cellOf(cursor));
-      return `@${name}=${literalOf(definition === undefined ? 0 : typeOf(definition), cells)}`;
+      return `@${name}=${literalOf(typeOf(definition), cells)}`;
     });
     return `SET ${list.join(', ')}`;
   }
 }
 
-function literalOf(type: number, cells: readonly (string | null)[]): string {
+/** Of a column's flags. */
+const UNSIGNED = 0x20;
+
+function literalOf(column: ColumnType, cells: readonly (string | null)[]): string {
+  const { type, flags } = column;
   const [value, hex, charset, collation] = cells;
   if (typeof value !== 'string' || typeof hex !== 'string') return 'NULL';
   const isNumber = NUMBER.test(value);
-  if (isNumber && EXACT_TYPES.has(type)) return value;
+  if (isNumber && EXACT_TYPES.has(type)) {
+    const isUnsigned = (flags & UNSIGNED) !== 0 && !value.includes('.');
+    return isUnsigned ? `CAST(${value} AS UNSIGNED)` : value;
+  }
   if (isNumber && DOUBLE_TYPES.has(type)) return /e/i.test(value) ? value : `${value}e0`;
   const bytes = hex === '' ? "''" : `0x${hex}`;
   if (!PLAIN_WORD.test(charset ?? '') || !PLAIN_WORD.test(collation ?? '')) return bytes;
@@ -106,12 +113,18 @@ const NULL_CELL = 0xfb;
 /** Of a column definition: catalog, schema, two names of the table, two of the column. */
 const STRINGS_BEFORE = 6;
 
-/** The column's type: behind the strings a length, a charset (2 bytes) and a width (4). */
-function typeOf(definition: Buffer): number {
+interface ColumnType {
+  readonly type: number;
+  readonly flags: number;
+}
+
+/** Behind the strings stand a length, a charset (2 bytes), a width (4), the type, the flags. */
+function typeOf(definition: Buffer | undefined): ColumnType {
+  if (definition === undefined) throw new MalformedPacketError('A column is missing');
   const cursor = new ByteCursor(definition);
   for (let at = 0; at < STRINGS_BEFORE; at += 1) cursor.lenencBytes(definition.length);
   cursor.skip(1 + 2 + 4);
-  return cursor.u8();
+  return { type: cursor.u8(), flags: cursor.u16() };
 }
 
 function packetsOf(result: Buffer): Buffer[] {

@@ -10,7 +10,7 @@ const named = (...texts: string[]): UserVariableNames => {
   return names;
 };
 
-/** Of a number, a string, one that is NULL, and one that is empty: value, hex, charset, collation. */
+/** Of a number, a string, one that is NULL, one that is empty, and a number without a sign: value, hex, charset, collation. */
 const VALUES = [
   '-5',
   'FF',
@@ -28,6 +28,10 @@ const VALUES = [
   '',
   'utf8mb4',
   'utf8mb4_bin',
+  '7',
+  '37',
+  'binary',
+  'binary',
 ];
 
 describe('user variables', () => {
@@ -56,17 +60,28 @@ describe('user variables', () => {
     ['with DEPRECATE_EOF', NEW_CAPS],
     ['with EOF packets', OLD_CAPS],
   ])('are set as they are, %s', (_, caps) => {
-    const names = named('@i = 1, @s = 2, @none = 3, @empty = 4');
-    const four = (first: string | { signed: string }) => [first, 'h', 'cs', 'co'];
+    const names = named('@i = 1, @s = 2, @none = 3, @empty = 4, @u = 5');
+    const four = (first: string | { signed: string } | { integer: string }) => [
+      first,
+      'h',
+      'cs',
+      'co',
+    ];
     const result = encodeTextResultset(
       {
-        columns: [...four({ signed: '@i' }), ...four('@s'), ...four('@none'), ...four('@empty')],
+        columns: [
+          ...four({ signed: '@i' }),
+          ...four('@s'),
+          ...four('@none'),
+          ...four('@empty'),
+          ...four({ integer: '@u' }),
+        ],
         rows: [VALUES],
       },
       { seq: 1, caps, status: STATUS.AUTOCOMMIT },
     );
     expect(names.assignments(result, caps)).toBe(
-      "SET @i=-5, @s=_latin1 0x3727 COLLATE latin1_bin, @none=NULL, @empty=_utf8mb4 '' COLLATE utf8mb4_bin",
+      "SET @i=-5, @s=_latin1 0x3727 COLLATE latin1_bin, @none=NULL, @empty=_utf8mb4 '' COLLATE utf8mb4_bin, @u=CAST(7 AS UNSIGNED)",
     );
   });
 
