@@ -40,21 +40,24 @@ export function unknownStatement({ bytes, com }: Command, flavor: Flavor): ErrPa
 }
 
 /** ER_STMT_HAS_NO_OPEN_CURSOR in the server's words. */
-export const noCursor = ({ bytes }: Command): ErrPacket => ({
+export const noCursor = ({ bytes }: Command, flavor: Flavor): ErrPacket => ({
   code: 1421,
   sqlState: 'HY000',
-  message: `The statement (${statementId(bytes)}) has no open cursor.`,
+  message: `The statement (${statementId(bytes)}) has no open cursor${fullStop(flavor)}`,
 });
 
 const statementId = (bytes: Buffer): number =>
   bytes.length >= STATEMENT_ID_AT + 4 ? bytes.readUInt32LE(STATEMENT_ID_AT) : 0;
 
 /** ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION in the server's words. */
-export const READ_ONLY_TRANSACTION: ErrPacket = {
+export const readOnlyTransaction = (flavor: Flavor): ErrPacket => ({
   code: 1792,
   sqlState: '25006',
-  message: 'Cannot execute statement in a READ ONLY transaction.',
-};
+  message: `Cannot execute statement in a READ ONLY transaction${fullStop(flavor)}`,
+});
+
+/** MySQL's sentences have one, MariaDB's do not. */
+const fullStop = (flavor: Flavor): string => (flavor === 'mysql' ? '.' : '');
 
 /** Endings that somebody should look into; the others are the ordinary course of things. */
 const ENDINGS_TO_WARN: ReadonlySet<EndReason> = new Set([

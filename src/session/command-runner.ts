@@ -6,7 +6,7 @@ import { COM } from '../wire/command.ts';
 import { decodeErr, type ErrPacket } from '../wire/packets/err.ts';
 import type { Command } from './command.ts';
 import type { Exchange, ExchangeOwner } from './exchange.ts';
-import { READ_ONLY_TRANSACTION } from './client-errors.ts';
+import { readOnlyTransaction } from './client-errors.ts';
 import { packetFor } from './execute-packet.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
 import { restorationOf } from './restore.ts';
@@ -216,7 +216,7 @@ export class CommandRunner implements ExchangeOwner {
     }
     if (verdict === 'read-only-transaction') {
       // The primary would have said it so: that this is a replica is not the client's matter.
-      this.replacement = READ_ONLY_TRANSACTION;
+      this.replacement = readOnlyTransaction(connection.flavor);
       return true;
     }
     if (verdict === 'demoted') {

@@ -50,7 +50,7 @@ export function localAnswer(plan: LocalPlan, session: Answering): Buffer {
     case PLAN.UNKNOWN_STATEMENT:
       return encodeErr(unknownStatement(command, flavor), replySeq);
     case PLAN.NO_CURSOR:
-      return encodeErr(noCursor(command), replySeq);
+      return encodeErr(noCursor(command, flavor), replySeq);
     default:
       return assertNever(plan);
   }
