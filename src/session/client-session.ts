@@ -206,7 +206,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.command.end();
     this.doneOnDrain = false;
     this.phase = 'idle';
-    if (this.runner.released) this.end('quit', null);
+    if (this.runner.conclusions.released) this.end('quit', null);
     else if (this.draining && !this.state.inTransaction) this.end('shutdown', null);
     else this.input.ready();
   }

@@ -42,6 +42,9 @@ export const PLAN = {
 } as const;
 export type Plan = (typeof PLAN)[keyof typeof PLAN];
 
+/** What a statement that is too long to be held nearly always is, from its first words. */
+const CHANGES_ROWS = /^\W*(?:insert|replace|update|delete)\s/i;
+const FIRST_WORDS = 32;
 const BODY_AT = HEADER_BYTES + 1;
 
 /**
@@ -135,6 +138,9 @@ export class CommandPlanner {
     switch (command.com) {
       case COM.QUERY:
         command.effects = EFFECT.OPAQUE;
+        if (CHANGES_ROWS.test(command.bytes.toString('latin1', BODY_AT, BODY_AT + FIRST_WORDS))) {
+          command.cause = 'dml';
+        }
         this.setRoute(command);
         return PLAN.SEND;
       case COM.STMT_EXECUTE:

@@ -107,18 +107,11 @@ export class CommandRunner implements ExchangeOwner {
     this.changes = new ServerChanges({ ...options, binding, backends, exchange, owner });
   }
 
-  /** COMMIT RELEASE or its like has succeeded: the client is to be let go. */
-  get released(): boolean {
-    return this.conclusions.released;
-  }
-
   /** Runs the planned command. Without a promise where a connection is ready. */
   run(): void {
     const { command } = this;
     // No server stands for the session now: what a server would say is known.
-    if (command.com === COM.PING && !this.backends.holdsAny) {
-      return this.owner.answer(this.conclusions.answerToPing(this.caps));
-    }
+    if (!this.backends.holdsAny && this.answersItself()) return;
     const bound = this.placement.boundConnection();
     const connection = bound ?? (command.asksAfterwards ? null : this.backends.ready(command));
     if (command.asksAfterwards) this.answerFromSaved();
@@ -126,6 +119,15 @@ export class CommandRunner implements ExchangeOwner {
     else if (this.readiness.isReady(connection)) this.send(connection);
     else if (this.readiness.isPipelinable(connection)) this.sendRestored(connection);
     else this.runLater(bound);
+  }
+
+  /** Answers what needs no server while none stands for the session. */
+  private answersItself(): boolean {
+    const { command, conclusions, caps } = this;
+    if (command.com === COM.PING) this.owner.answer(conclusions.answerToPing(caps));
+    else if (command.isPlainOption) this.owner.answer(conclusions.answerToSetOption(caps));
+    else return false;
+    return true;
   }
 
   private answerFromSaved(): void {

@@ -11,6 +11,8 @@ import type { PreparedStatement } from './prepared-statements.ts';
 
 const EMPTY = Buffer.alloc(0);
 const MAX_ATTEMPTS = 2;
+/** Header, command byte, option. */
+const OPTION_PACKET_BYTES = HEADER_BYTES + 3;
 /** No COMMIT is longer, unless for comments. */
 const MAX_COMMIT_BYTES = 200;
 /** Comments in front of it are rarely longer. */
@@ -120,6 +122,13 @@ export class Command {
       !this.isLong &&
       this.attempts < MAX_ATTEMPTS
     );
+  }
+
+  /** COM_SET_OPTION with one of the two options that there are. */
+  get isPlainOption(): boolean {
+    const { com, bytes } = this;
+    if (com !== COM.SET_OPTION || bytes.length !== OPTION_PACKET_BYTES) return false;
+    return bytes.readUInt16LE(OPTION_PACKET_BYTES - 2) <= 1;
   }
 
   /** It goes on with what an earlier command left on its connection. */

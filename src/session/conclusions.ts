@@ -3,6 +3,8 @@ import { EFFECT, type ReasonCode } from '../sql/classification.ts';
 import { MAX_STATEMENT_BYTES } from '../sql/classify.ts';
 import { stateNames } from '../sql/state-names.ts';
 import { COM } from '../wire/command.ts';
+import { CAP, has } from '../wire/capability.ts';
+import { encodeEof } from '../wire/packets/eof.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
@@ -98,6 +100,16 @@ export class Conclusions {
     return encodeOk({ status, warnings: this.warnings }, this.command.replySeq, { caps });
   }
 
+  /** COM_SET_OPTION of a session that holds no connection: the next one is brought to it. */
+  answerToSetOption(caps: number): Buffer {
+    const { command, state, warnings } = this;
+    this.setOption();
+    const { status } = state;
+    return has(caps, CAP.DEPRECATE_EOF)
+      ? encodeOk({ status, warnings }, command.replySeq, { caps, afterRows: true })
+      : encodeEof({ status, warnings }, command.replySeq);
+  }
+
   /** An OK packet carries this session state. */
   noteSessionState(connection: BackendConnection, sessionState: Buffer): void {
     const { state, command } = this;
@@ -168,9 +180,13 @@ export class Conclusions {
   }
 
   private noteOption(connection: BackendConnection): void {
+    this.setOption();
+    connection.profile = this.state.profile;
+  }
+
+  private setOption(): void {
     const option = this.command.bytes.readUInt16LE(OPTION_AT);
     this.state.setMultiStatements(option === MULTI_STATEMENTS_ON);
-    connection.profile = this.state.profile;
   }
 
   /** A rule or a comment wants the connection kept from now on. */
@@ -189,7 +205,8 @@ export class Conclusions {
     // It may hold a lock now, or a role: neither text nor trackers tell.
     if ((effects & EFFECT.OPAQUE) !== 0) {
       // Of a long INSERT only the end is unread: it hardly holds anything, but nobody may meet it.
-      if (cause === 'dml' && command.bytes.length > MAX_STATEMENT_BYTES) connection.tainted = true;
+      const isUnread = command.isLong || command.bytes.length > MAX_STATEMENT_BYTES;
+      if (cause === 'dml' && isUnread) connection.tainted = true;
       else pins.set(cause === 'set-role' ? 'role' : 'opaque');
     }
     if (this.wantsOwn) pins.set('rule');
