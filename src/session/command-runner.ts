@@ -140,7 +140,7 @@ export class CommandRunner implements ExchangeOwner {
     const { profile } = this.state;
     const { bytes, replies } = restorationOf(connection.profile, profile, connection);
     connection.profile = profile;
-    this.sendBehind(connection, bytes, replies);
+    this.send(connection, bytes, replies);
   }
 
   /** The way off the hot path: a connection must be opened or brought to the session's state. */
@@ -166,12 +166,8 @@ export class CommandRunner implements ExchangeOwner {
     }
   }
 
-  private send(connection: BackendConnection): void {
-    this.sendBehind(connection, null, 0);
-  }
-
-  /** Sends the command behind `prefix`, to which `replies` come first. */
-  private sendBehind(connection: BackendConnection, prefix: Buffer | null, replies: number): void {
+  /** Sends the command, behind `prefix` to which `replies` come first. */
+  private send(connection: BackendConnection, prefix: Buffer | null = null, replies = 0): void {
     const { command } = this;
     const bytes = packetFor(command, connection);
     if (!command.isPartial) {
