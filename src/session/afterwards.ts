@@ -3,6 +3,7 @@ import { LagwiseError } from '../lib/errors.ts';
 import { runSwallowed } from '../pool/swallow.ts';
 import { ByteCursor } from '../wire/cursor.ts';
 import { decodeEof } from '../wire/packets/eof.ts';
+import type { ErrPacket } from '../wire/packets/err.ts';
 import { decodeOk } from '../wire/packets/ok.ts';
 import { frameLength } from '../wire/reply-fields.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
@@ -37,6 +38,15 @@ const MAX_NUMBER_BYTES = 21;
 export const CLEARING = 'DO (SELECT 0 FROM (SELECT 0) AS x)';
 /** The same as a query: ROW_COUNT() is -1 then. */
 export const CLEARING_QUERY = 'SELECT 0 FROM (SELECT 0) AS x';
+
+/** SIGNAL takes no more characters. */
+const MAX_MESSAGE = 128;
+
+/** A statement that fails with this error, for a connection to have its diagnostics. */
+export function signalOf({ code, sqlState, message }: ErrPacket): string {
+  const text = message.slice(0, MAX_MESSAGE).replaceAll(/[\\']/g, ' ');
+  return `SIGNAL SQLSTATE '${sqlState}' SET MYSQL_ERRNO=${code}, MESSAGE_TEXT='${text}'`;
+}
 
 /**
  * Takes the warnings off a connection that goes to somebody else.

@@ -213,6 +213,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   answer(reply: Buffer): void {
     if (this.phase === 'closed') return;
+    this.runner.conclusions.noteOwnAnswer(reply);
     this.stream.write(reply);
     this.commandDone();
   }

@@ -38,7 +38,7 @@ export const PLAN = {
   SETTING: 12,
   SETTING_NOT_PREPARED: 13,
   /** SHOW PROCESSLIST: the sessions by the ids that KILL takes here. */
-  PROCESS_LIST: 14,
+  PROCESS_LIST: 15,
 } as const;
 export type Plan = (typeof PLAN)[keyof typeof PLAN];
 

@@ -5,6 +5,7 @@ import { stateNames } from '../sql/state-names.ts';
 import { COM } from '../wire/command.ts';
 import { CAP, has } from '../wire/capability.ts';
 import { encodeEof } from '../wire/packets/eof.ts';
+import { decodeErr, ERR } from '../wire/packets/err.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
@@ -39,6 +40,8 @@ const MAY_CHANGE_ACCOUNTS: ReadonlySet<ReasonCode> = new Set([
   'not-lexed',
   'too-long',
 ]);
+/** Outside of a transaction they are one, unlike a SELECT that may read no table. */
+const USES_TABLES: ReadonlySet<ReasonCode> = new Set(['dml', 'load-data', 'ddl']);
 const ENDS_TRANSACTION: ReadonlySet<ReasonCode> = new Set(['commit', 'rollback']);
 /** Statements that may give back what pins the session. */
 const NAMES_THINGS: ReadonlySet<ReasonCode> = new Set([
@@ -98,6 +101,13 @@ export class Conclusions {
   answerToPing(caps: number): Buffer {
     const { status } = this.state;
     return encodeOk({ status, warnings: this.warnings }, this.command.replySeq, { caps });
+  }
+
+  /** The proxy itself answers the command: where it refuses it, that is what can be asked for. */
+  noteOwnAnswer(reply: Buffer): void {
+    if (reply[HEADER_BYTES] !== ERR) return;
+    this.warnings = 1;
+    this.backends.leftovers.noteOwnError(decodeErr(reply.subarray(HEADER_BYTES)));
   }
 
   /** COM_SET_OPTION of a session that holds no connection: the next one is brought to it. */
@@ -198,7 +208,7 @@ export class Conclusions {
   private notePins(connection: BackendConnection, facts: ReplyFacts, succeeded: boolean): void {
     const { command, state } = this;
     const { pins } = state;
-    const { cls, cause } = command;
+    const { cause } = command;
     const effects = this.effectsOf(command);
     pins.noteEffects(effects, succeeded);
     if ((command.effects & EFFECT.SETS_USER_VARIABLE) !== 0) this.noteUserVariables(connection);
@@ -217,7 +227,7 @@ export class Conclusions {
       pins.set('next-transaction');
       // If a statement in between does not use it up, nobody else may meet it.
       connection.tainted = true;
-    } else if (cls !== 'session' && pins.has('next-transaction')) {
+    } else if (pins.has('next-transaction') && (state.inTransaction || USES_TABLES.has(cause))) {
       const { status } = facts;
       if (status !== -1 && (status & STATUS.IN_TRANS) === 0) pins.clear('next-transaction');
     }

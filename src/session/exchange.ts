@@ -72,6 +72,7 @@ export class Exchange implements BackendUser {
     this.showsState = has(client.caps, CAP.SESSION_TRACK);
     this.tracksItself = client.tracksItself ?? (() => false);
     this.traffic = traffic;
+    this.tracker.facts.hidesState = !this.showsState;
   }
 
   /** The connection whose reply is awaited, null when none is. */

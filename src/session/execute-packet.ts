@@ -7,6 +7,7 @@ import { MalformedPacketError } from '../wire/malformed.ts';
 import { frameLength } from '../wire/reply-fields.ts';
 import { HEADER_BYTES, MAX_FRAME_BYTES } from '../wire/writer.ts';
 import type { Command } from './command.ts';
+import { ServerRefusedError } from '../pool/server-refused-error.ts';
 import type { OnServer } from '../pool/statement-cache.ts';
 import type { PreparedStatement } from './prepared-statements.ts';
 
@@ -41,6 +42,13 @@ const CURSOR_FLAGS = 0x07;
 export const opensCursor = (bytes: Buffer): boolean =>
   ((bytes[FLAGS_AT] ?? 0) & CURSOR_FLAGS) !== 0;
 
+/** ER_WRONG_ARGUMENTS in the server's words, for an EXECUTE whose types were never told. */
+const WRONG_ARGUMENTS = {
+  code: 1210,
+  sqlState: 'HY000',
+  message: 'Incorrect arguments to mysqld_stmt_execute',
+} as const;
+
 /** PARAMETER_COUNT_AVAILABLE: the count stands in the packet though there may be no parameters. */
 const FLAG_COUNT_AVAILABLE = 0x08;
 
@@ -68,7 +76,9 @@ function fitExecute(
     server.types = statement.types;
     return packet;
   }
-  if (statement.types === null || server.types === statement.types) return packet;
+  if (server.types === statement.types) return packet;
+  // Another session's types would be taken for this one's.
+  if (statement.types === null) throw new ServerRefusedError('(none)', WRONG_ARGUMENTS);
   if (server.types?.equals(statement.types) === true) {
     statement.types = server.types;
     return packet;

@@ -4,6 +4,7 @@ import type { BackendPool } from '../pool/pool.ts';
 import type { DigestTable } from '../routing/digest-table.ts';
 import { askFoundRows, clearWarnings, type Remembered, saveWarnings } from './afterwards.ts';
 import { FoundRows } from './found-rows.ts';
+import type { ErrPacket } from '../wire/packets/err.ts';
 import { InsertId } from './insert-id.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -29,6 +30,8 @@ export class Leftovers implements Keeper {
   /** Of a session without statements it is 0. */
   private lastRowCount = 0;
   private savedWarnings: Buffer | null = null;
+  /** The last command was refused by the proxy itself, in a server's words. */
+  ownError: ErrPacket | null = null;
 
   constructor(
     pool: BackendPool,
@@ -70,7 +73,16 @@ export class Leftovers implements Keeper {
     this.hasRowCount = rowCount !== null;
     if (rowCount !== null) this.lastRowCount = rowCount;
     this.savedWarnings = null;
+    this.ownError = null;
     connection.leftovers = left;
+  }
+
+  /** The last command was refused by the proxy itself: that is what SHOW WARNINGS shows. */
+  noteOwnError(error: ErrPacket): void {
+    this.ownError = error;
+    this.lastLeft |= LEFT.DIAGNOSTICS;
+    this.lastRowCount = -1;
+    this.hasRowCount = true;
   }
 
   /** Takes the connection of the last statement out of the pool, if nobody has had it since. */

@@ -14,6 +14,7 @@ import type { SessionState } from './session-state.ts';
 
 const ROW_COUNT = /\brow_count\b/i;
 const RUNS_TEXT: ReadonlySet<number> = new Set([COM.QUERY, COM.STMT_PREPARE, COM.STMT_EXECUTE]);
+const COUNTS = /\b(?:row_count|found_rows)\s*\(/i;
 const EMPTY = Buffer.alloc(0);
 
 /** On which of a session's connections a command must run, where not any of its target will do. */
@@ -43,6 +44,7 @@ export class Placement {
     const { command } = this;
     const boundTo = command.statement?.boundFor(command.com) ?? null;
     if (boundTo !== null) return boundTo;
+    if (command.asksInsertId) this.requireOneConnection();
     if (command.target !== 'same') return null;
     if (command.cls === 'same-server' && command.cause !== 'diagnostics') {
       const knowing = this.heldThatCounted();
@@ -56,6 +58,19 @@ export class Placement {
     if (command.reason === 'pinned') return this.leavesReplica ? null : this.binding.pinnedTo;
     this.leaveLeaderless();
     return null;
+  }
+
+  /**
+   * LAST_INSERT_ID() is carried, ROW_COUNT() and FOUND_ROWS() are not: one statement that asks for
+   * both needs the connection that knows all of it.
+   * @throws ServerRefusedError when there is none
+   */
+  private requireOneConnection(): void {
+    const { backends } = this;
+    if (!COUNTS.test(this.text.toString('latin1'))) return;
+    const again = backends.again();
+    const { insertId } = backends.leftovers;
+    if (again === null || insertId.isNeededOn(again)) throw this.lostForGood();
   }
 
   /** The session is pinned to a replica, which cannot run what may write. */
@@ -103,14 +118,16 @@ export class Placement {
    */
   private followLast(): BackendConnection | null {
     const { backends, command } = this;
-    const again = backends.again();
+    const { ownError } = backends.leftovers;
+    const isOwn = command.cause === 'diagnostics' && ownError !== null;
+    const again = isOwn ? null : backends.again();
     if (again !== null) return again;
     command.target = 'primary';
     const { left, connection, remembered } = backends.leftovers;
     if (command.cause === 'diagnostics') {
       // Nothing restores a ROW_COUNT above 0, for which GET DIAGNOSTICS may ask.
       const mayAsk = remembered.rowCount > 0 && ROW_COUNT.test(this.text.toString('latin1'));
-      command.asksAfterwards = mayAsk || (left & LEFT.DIAGNOSTICS) !== 0;
+      command.asksAfterwards = !isOwn && (mayAsk || (left & LEFT.DIAGNOSTICS) !== 0);
     } else {
       command.asksAfterwards = connection !== null || countsAsked(this.text) !== null;
     }

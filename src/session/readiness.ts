@@ -6,6 +6,7 @@ import { COM } from '../wire/command.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { CLEARING, CLEARING_QUERY } from './afterwards.ts';
+import { signalOf } from './afterwards.ts';
 import type { Command } from './command.ts';
 import { separateAssignments } from './restore.ts';
 import type { SessionBackends } from './session-backends.ts';
@@ -75,9 +76,19 @@ export class Readiness {
       await this.tell(connection, await insertId.restoration());
       insertId.noteSet(connection);
     }
-    const diagnostics = command.cause === 'diagnostics' ? this.diagnosticsFor(connection) : null;
-    if (diagnostics !== null) await this.tell(connection, diagnostics);
+    if (command.cause === 'diagnostics') await this.giveDiagnostics(connection);
     return true;
+  }
+
+  /** Brings the connection to have the diagnostics of the session's last command. */
+  private async giveDiagnostics(connection: BackendConnection): Promise<void> {
+    const { backends } = this;
+    const statement = this.diagnosticsFor(connection);
+    if (statement === null) return;
+    if (backends.leftovers.ownError === null) await this.tell(connection, statement);
+    // It is the error that is wanted.
+    else
+      await backends.swallow(connection, encodeQuery(statement, connection.caps), [REPLY.SIMPLE]);
   }
 
   /** The session is pinned to a replica, and this is the primary's connection. */
@@ -149,11 +160,12 @@ export class Readiness {
   }
 
   /**
-   * What replaces the diagnostics that another session's statement left there by those of a
-   * statement without any; null where nothing must be done.
+   * What replaces the diagnostics that are there: by those of the proxy's own refusal, or, where
+   * another session's statement left them, by none. Null where nothing must be done.
    */
   private diagnosticsFor(connection: BackendConnection): string | null {
     const { leftovers } = this.backends;
+    if (leftovers.ownError !== null) return signalOf(leftovers.ownError);
     if (connection === leftovers.connection) return null;
     // GET DIAGNOSTICS, alone among those who ask, can ask for ROW_COUNT too.
     const asksRowCount = (this.command.effects & EFFECT.SETS_USER_VARIABLE) !== 0;

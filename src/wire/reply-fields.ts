@@ -2,8 +2,16 @@ import { MalformedPacketError } from './malformed.ts';
 import { EOF } from './packets/eof.ts';
 import { STATUS } from './status.ts';
 
+/** SESSION_STATE_CHANGED, in the upper byte of the status flags. */
+const STATE_CHANGED_BIT = 0x40;
+
 /** What the OK, EOF and ERR packets of one reply said; of several results the last one counts. */
 export class ReplyFacts {
+  /**
+   * The client has not asked for session state, so that no EOF may tell it of any: MariaDB sets the
+   * flag there too.
+   */
+  hidesState = false;
   /** Server status flags; -1 where no packet carried any. */
   status = -1;
   warnings = 0;
@@ -39,6 +47,8 @@ export class ReplyFacts {
       throw new MalformedPacketError('An EOF packet was expected');
     }
     this.warnings = buffer.readUInt16LE(body + 1);
+    // In place: the packet goes on as it is otherwise.
+    if (this.hidesState) buffer[body + 4] = (buffer[body + 4] as number) & ~STATE_CHANGED_BIT;
     this.status = buffer.readUInt16LE(body + 3);
   }
 
