@@ -98,19 +98,16 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     random: options.random ?? Math.random,
   };
   topology.start();
-  await firstLook(topology, config);
-  statements.routines.start();
   const proxy = new ProxyServer(deps);
   const state = { ready: false };
-  const admin = await startAdmin(config, deps, { registry, state, statements });
-  const port = await proxy.listen();
+  const parts = { config, deps, topology, statements, proxy, telemetry, state };
+  const { admin, port } = await openDoors(parts);
   state.ready = true;
   logger.info(
     { host: config.listen.host, port, adminPort: admin?.port, version: VERSION },
     'Lagwise is ready for clients',
   );
-  const stop = () =>
-    stopApp({ config, deps, topology, statements, proxy, admin, telemetry, state });
+  const stop = () => stopApp({ ...parts, admin });
   return {
     port,
     adminPort: admin?.port ?? null,
@@ -118,6 +115,27 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     metrics: () => registry.metrics(),
     stop: once(stop),
   };
+}
+
+/**
+ * Looks at the cluster once, then listens.
+ * @throws LagwiseError when it cannot; what was begun is stopped then, since it would keep the
+ *   process alive
+ */
+async function openDoors(
+  parts: Omit<Running, 'admin'>,
+): Promise<{ admin: AdminServer | null; port: number }> {
+  const { config, deps, topology, statements, proxy, telemetry, state } = parts;
+  let admin: AdminServer | null = null;
+  try {
+    await firstLook(topology, config);
+    statements.routines.start();
+    admin = await startAdmin(config, deps, { registry: telemetry.registry, state, statements });
+    return { admin, port: await proxy.listen() };
+  } catch (error) {
+    await stopApp({ ...parts, admin });
+    throw error;
+  }
 }
 
 function startTopology(config: Config, telemetry: Telemetry): TopologyService {

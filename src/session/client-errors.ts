@@ -80,6 +80,16 @@ export const UNANSWERED: ReadonlySet<number> = new Set([
   COM.STMT_SEND_LONG_DATA,
 ]);
 
+/** LAST_INSERT_ID() was on a connection that its server has closed. */
+export function goneInsertId(): ServerRefusedError {
+  return new ServerRefusedError('(none)', {
+    code: 1105,
+    sqlState: 'HY000',
+    message:
+      'lagwise: the connection that knew LAST_INSERT_ID() was closed by its server while nothing ran on it: ask right behind the INSERT, or take the id from its reply',
+  });
+}
+
 /** What a statement asks for that the one before it left on a connection which others have now. */
 export function goneDiagnostics(): ServerRefusedError {
   return new ServerRefusedError('(none)', {

@@ -6,6 +6,7 @@ import { COM } from '../wire/command.ts';
 import { queryTextOffset } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { HEADER_BYTES } from '../wire/writer.ts';
+import { asksConnectionId } from './connection-id.ts';
 import type { Command } from './command.ts';
 import { isShowProcessList } from './process-list.ts';
 import type { StatementJudge } from './statement-judge.ts';
@@ -166,7 +167,10 @@ export class CommandPlanner {
       this.killQueryOnly = found.killQueryOnly;
       return PLAN.KILL;
     }
-    if (found.reason === 'connection-id' && found.cls === 'local') return PLAN.CONNECTION_ID;
+    if (found.reason === 'connection-id') {
+      const isAlone = found.cls === 'local' || asksConnectionId(command.bytes, command.textAt);
+      if (isAlone) return PLAN.CONNECTION_ID;
+    }
     this.setRoute(command);
     const isShow = found.reason === 'server-show';
     return isShow && isShowProcessList(command) ? PLAN.PROCESS_LIST : PLAN.SEND;

@@ -4,6 +4,7 @@ import { runSwallowed } from '../pool/swallow.ts';
 import { encodeQuery } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
 import { decodeOnlyValue } from '../wire/text-resultset.ts';
+import { goneInsertId } from './client-errors.ts';
 import type { SessionState } from './session-state.ts';
 
 /** Stands on a connection whose LAST_INSERT_ID() is of interest to nobody, but is not 0 either. */
@@ -56,6 +57,11 @@ export class InsertId {
     this.saving = this.ask(connection);
     try {
       await this.saving;
+      // Its server has closed it meanwhile. 0 would be a wrong answer.
+      if (this.state.savedInsertId === null && this.on?.isClosed === true) {
+        this.on = null;
+        throw goneInsertId();
+      }
     } finally {
       this.saving = null;
     }
@@ -64,6 +70,11 @@ export class InsertId {
   /** The statement that gives a connection this session's number. */
   async restoration(): Promise<string> {
     await this.saving;
+    // Its server has closed it meanwhile. 0 would be a wrong answer.
+    if (this.state.savedInsertId === null && this.on?.isClosed === true) {
+      this.on = null;
+      throw goneInsertId();
+    }
     return `SET last_insert_id=${this.state.savedInsertId ?? '0'}`;
   }
 

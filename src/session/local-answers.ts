@@ -6,6 +6,7 @@ import { encodeErr } from '../wire/packets/err.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
 import { encodeTextResultset } from '../wire/text-resultset.ts';
 import { noCursor, UNKNOWN_COMMAND, unknownStatement } from './client-errors.ts';
+import { connectionIdTitle } from './connection-id.ts';
 import type { Command } from './command.ts';
 import { PLAN } from './command-planner.ts';
 import type { SessionState } from './session-state.ts';
@@ -64,10 +65,9 @@ function aboutSetting({ command, identity, judge, state }: Answering): Buffer {
 }
 
 /** The answer to `SELECT CONNECTION_ID()`, its column called as the client wrote it. */
-function connectionIdResult(session: Answering): Buffer {
-  const text = session.command.bytes.toString('latin1');
-  const written = /connection_id\s*\(\s*\)/i.exec(text)?.[0] ?? 'CONNECTION_ID()';
-  const result = { columns: [{ integer: written }], rows: [[String(session.id)]] };
-  const { caps } = session.identity;
-  return encodeTextResultset(result, { seq: 1, caps, status: session.state.status });
+function connectionIdResult({ id, identity, command, state }: Answering): Buffer {
+  const title = connectionIdTitle(command.bytes, command.textAt) ?? 'CONNECTION_ID()';
+  const result = { columns: [{ integer: title }], rows: [[String(id)]] };
+  const { caps } = identity;
+  return encodeTextResultset(result, { seq: 1, caps, status: state.status });
 }

@@ -148,7 +148,7 @@ export function diagnostics(flavor: Flavor): Sql {
       'SELECT FOUND_ROWS()',
       'SELECT LAST_INSERT_ID()',
       'SELECT @@last_insert_id, @@identity',
-      'SELECT LAST_INSERT_ID(), ROW_COUNT(), FOUND_ROWS()',
+      'SELECT ROW_COUNT(), FOUND_ROWS()',
       'SELECT LAST_INSERT_ID(42)',
       'UPDATE t# SET v = LAST_INSERT_ID(v + 1) WHERE id = 1',
       'INSERT INTO t# (v) VALUES (LAST_INSERT_ID())',

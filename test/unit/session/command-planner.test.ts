@@ -48,6 +48,11 @@ function aStatement(sql: string) {
   return statement;
 }
 
+test('every plan is another one', () => {
+  const plans = Object.values(PLAN);
+  expect(new Set(plans).size).toBe(plans.length);
+});
+
 describe('where a statement goes', () => {
   test.each([
     ['SELECT 1', 'replica', 'read'],
@@ -163,6 +168,8 @@ describe('commands', () => {
 
   test('a connection id that only the proxy knows is its own answer', () => {
     expect(query('SELECT CONNECTION_ID()')).toBe(PLAN.CONNECTION_ID);
+    expect(query('select connection_id() AS id;')).toBe(PLAN.CONNECTION_ID);
+    expect(query('SELECT CONNECTION_ID() + 1')).toBe(PLAN.SEND);
   });
 });
 
