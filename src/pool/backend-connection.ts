@@ -5,15 +5,13 @@ import type { ServerStatements } from '../telemetry/statement-metrics.ts';
 import { COM } from '../wire/command.ts';
 import { frame } from '../wire/writer.ts';
 import type { PoolAccount } from './account.ts';
-import { charsetsIn } from './charsets.ts';
+import { afterReset } from './charsets.ts';
 import type { ServerLoad } from './server-load.ts';
 import { StateProfile } from './state-profile.ts';
 import { type StatementBudget, StatementCache } from './statement-cache.ts';
 
 /** COM_QUIT: tells a server that the end is meant, so that it logs no aborted connection. */
 const QUIT_PACKET = frame(Buffer.from([COM.QUIT]), 0);
-
-const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 
 /** Who uses a backend connection: gets its bytes and hears of its end. */
 export interface BackendUser {
@@ -178,9 +176,8 @@ export class BackendConnection implements ByteSink {
     this.insertIdOf = null;
   }
 
-  /** MySQL goes back to its own defaults; MariaDB keeps the character sets of the login. */
   private stateAfterReset({ schema, multiStatements }: StateProfile): StateProfile {
-    const variables = this.flavor === 'mariadb' ? charsetsIn(this.born.variables) : NO_VARIABLES;
+    const variables = afterReset(this.born.variables, this.flavor);
     return StateProfile.of({ schema, multiStatements, variables });
   }
 

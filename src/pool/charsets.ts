@@ -39,9 +39,20 @@ export function chosenAtLogin(told: {
   return chosen;
 }
 
-/** Of carried variables those about character sets. */
-export const charsetsIn = (variables: ReadonlyMap<string, string>): ReadonlyMap<string, string> =>
-  new Map([...variables].filter(([name]) => name === NAMES || isCharsetVariable(name)));
+/**
+ * What COM_RESET_CONNECTION leaves of the variables that a login chose: MySQL goes back to its own
+ * character sets, MariaDB to the login's; IGNORE_SPACE, a flag of the login, stays in both.
+ */
+export const afterReset = (
+  chosen: ReadonlyMap<string, string>,
+  flavor: 'mysql' | 'mariadb',
+): ReadonlyMap<string, string> =>
+  new Map(
+    [...chosen].filter(([name]) => {
+      const isCharset = name === NAMES || isCharsetVariable(name);
+      return isCharset ? flavor === 'mariadb' : name === 'sql_mode';
+    }),
+  );
 
 /** What a server has reported of the four variables, in one OK packet. */
 export type ReportedCharsets = ReadonlyMap<string, string>;

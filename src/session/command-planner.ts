@@ -5,7 +5,7 @@ import { EFFECT } from '../sql/classification.ts';
 import { COM } from '../wire/command.ts';
 import { queryTextOffset } from '../wire/packets/query.ts';
 import { REPLY } from '../wire/reply-kinds.ts';
-import { HEADER_BYTES } from '../wire/writer.ts';
+import { frame, HEADER_BYTES } from '../wire/writer.ts';
 import { asksConnectionId } from './connection-id.ts';
 import type { Command } from './command.ts';
 import { isShowProcessList } from './process-list.ts';
@@ -46,6 +46,7 @@ export type Plan = (typeof PLAN)[keyof typeof PLAN];
 /** What a statement that is too long to be held nearly always is, from its first words. */
 const CHANGES_ROWS = /^\W*(?:insert|replace|update|delete)\s/i;
 const FIRST_WORDS = 32;
+const PING_PACKET = frame(Buffer.from([COM.PING]), 0);
 const BODY_AT = HEADER_BYTES + 1;
 
 /**
@@ -116,7 +117,12 @@ export class CommandPlanner {
         const plan = this.planOnStatement(command, REPLY.SIMPLE);
         const isBound = (command.statement?.boundFor(COM.STMT_RESET) ?? null) !== null;
         // Without a cursor or long data there is nothing to be reset on any server.
-        return plan === PLAN.SEND && !isBound ? PLAN.NOTHING_TO_RESET : plan;
+        if (plan !== PLAN.SEND || isBound) return plan;
+        if (!this.state.inTransaction) return PLAN.NOTHING_TO_RESET;
+        // Only the server knows whether a DDL that failed has ended the transaction: it is asked.
+        command.statement = null;
+        command.bytes = PING_PACKET;
+        return PLAN.SEND;
       }
       case COM.STMT_SEND_LONG_DATA:
         return this.planOnStatement(command, REPLY.SIMPLE) === PLAN.SEND

@@ -159,7 +159,7 @@ export class Conclusions {
     const rowCount = rowCountAfter(command, facts);
     backends.leftovers.noteEnd(connection, this.leftBy(connection, facts), rowCount);
     this.endedAtMs = nowMs;
-    this.warnings = facts.warnings;
+    this.warnings = succeeded ? facts.warnings : 1;
     this.judge.noteRun(command, { onReplica, failed: !succeeded, nowMs });
     const { durations } = this.deps.metrics.statements;
     const took = onReplica ? durations.replica : durations.primary;

@@ -1,6 +1,6 @@
 import {
+  afterReset,
   charsetOfNames,
-  charsetsIn,
   isCharsetVariable,
   NAMES,
   type ReportedCharsets,
@@ -150,15 +150,12 @@ export class SessionState {
 
   /** After COM_RESET_CONNECTION: all but identity and schema is as after login. */
   reset(): void {
-    // MySQL goes back to its own defaults; MariaDB keeps the character sets of the login.
-    this.variables =
-      this.login.flavor === 'mariadb' ? charsetsIn(this.login.variables) : NO_VARIABLES;
+    this.variables = afterReset(this.login.variables, this.login.flavor);
     this.pins.clearAll();
     this.savedInsertId = null;
     this.carried = null;
     this.ansiQuotes = this.login.sqlMode.includes('ANSI_QUOTES');
-    // Where it is the server's default it is not known: then COUNT (*) is an unknown function.
-    this.ignoreSpace = false;
+    this.ignoreSpace = this.login.sqlMode.includes('IGNORE_SPACE');
     this.clientCharset = charsetIn(this.variables);
     this.noteStatus(this.login.status);
   }
@@ -194,8 +191,6 @@ export class SessionState {
     this.carried = null;
   }
 }
-
-const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 
 /** character_set_client of a session, null where it is the server's default. */
 function charsetIn(variables: ReadonlyMap<string, string>): string | null {

@@ -179,7 +179,8 @@ function preparable(flavor: Flavor): Sql {
       'CALL p#(?)',
       'SELECT g#(?)',
       'SET @a = ?',
-      'SELECT @a, ?',
+      // Not `SELECT ?`: what type such a column has depends on all that the statement ran with before.
+      'SELECT @a, id FROM t# WHERE id = ?',
       'DO ?',
     ),
     preparedReads(flavor),
@@ -198,7 +199,7 @@ function preparedReads(flavor: Flavor): Sql {
       'SELECT id, v FROM s ORDER BY id LIMIT ?',
       'SELECT f#(?)',
       'SELECT DATABASE(), @@sql_mode',
-      'SELECT "a" AS a, ? AS b',
+      'SELECT "a" AS a, id AS b FROM t# WHERE id = ?',
       'SELECT nothing FROM t#',
       'SELECT id FROM missing#',
       'SELECT 1; SELECT 2',

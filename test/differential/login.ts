@@ -34,7 +34,6 @@ const FLAG_CAPS: Readonly<Record<ClientFlag, number>> = {
   'multi-statements': CAP.MULTI_STATEMENTS,
   'session-track': CAP.SESSION_TRACK,
   'ignore-space': CAP.IGNORE_SPACE,
-  'no-schema': CAP.NO_SCHEMA,
 };
 
 /** Capabilities to log in with. */

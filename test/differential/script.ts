@@ -32,7 +32,6 @@ export const CLIENT_FLAGS = [
   'multi-statements',
   'session-track',
   'ignore-space',
-  'no-schema',
 ] as const;
 export type ClientFlag = (typeof CLIENT_FLAGS)[number];
 

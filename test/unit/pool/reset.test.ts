@@ -50,8 +50,9 @@ describe.each([
     ]);
     stream.receive(Buffer.concat([OK, OK, OK]), 1);
     await done;
-    // MySQL goes back to its own character sets, MariaDB to those of the login.
-    const left = flavor === 'mariadb' ? { names: NAMES } : {};
+    // MySQL goes back to its own character sets, MariaDB to those of the login; IGNORE_SPACE stays.
+    const mode = { sql_mode: 'IGNORE_SPACE' };
+    const left = flavor === 'mariadb' ? { names: NAMES, ...mode } : mode;
     expect(connection.profile).toBe(aProfile({ schema: 'shop', variables: vars(left) }));
     expect(connection).toMatchObject({ leftovers: 0, tainted: false, insertIdOf: null });
     expect([connection.prepared.size, connection.busy, connection.isClosed]).toEqual([
