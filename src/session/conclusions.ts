@@ -106,7 +106,7 @@ export class Conclusions {
   /** The proxy itself answers the command: where it refuses it, that is what can be asked for. */
   noteOwnAnswer(reply: Buffer): void {
     if (reply[HEADER_BYTES] !== ERR) return;
-    this.warnings = 1;
+    if (this.judge.context.flavor === 'mysql') this.warnings = 1;
     this.backends.leftovers.noteOwnError(decodeErr(reply.subarray(HEADER_BYTES)));
   }
 
@@ -159,7 +159,8 @@ export class Conclusions {
     const rowCount = rowCountAfter(command, facts);
     backends.leftovers.noteEnd(connection, this.leftBy(connection, facts), rowCount);
     this.endedAtMs = nowMs;
-    this.warnings = succeeded ? facts.warnings : 1;
+    // MariaDB tells of none in its answers to the commands that are no statements.
+    if (connection.flavor === 'mysql') this.warnings = succeeded ? facts.warnings : 1;
     this.judge.noteRun(command, { onReplica, failed: !succeeded, nowMs });
     const { durations } = this.deps.metrics.statements;
     const took = onReplica ? durations.replica : durations.primary;

@@ -86,7 +86,8 @@ export class SessionState {
     return (
       (this.autocommit ? STATUS.AUTOCOMMIT : 0) |
       (this.inTransaction ? STATUS.IN_TRANS : 0) |
-      (this.noBackslashEscapes ? STATUS.NO_BACKSLASH_ESCAPES : 0)
+      (this.noBackslashEscapes ? STATUS.NO_BACKSLASH_ESCAPES : 0) |
+      (this.ansiQuotes && this.login.flavor === 'mariadb' ? STATUS.ANSI_QUOTES : 0)
     );
   }
 
