@@ -131,6 +131,11 @@ export class Command {
     return bytes.readUInt16LE(OPTION_PACKET_BYTES - 2) <= 1;
   }
 
+  /** Its answer tells of the warnings that the session's last statement left. */
+  get tellsWarnings(): boolean {
+    return this.cause === 'diagnostics' || this.com === COM.INIT_DB;
+  }
+
   /** It goes on with what an earlier command left on its connection. */
   get isContinuation(): boolean {
     return this.com === COM.STMT_FETCH || this.com === COM.STMT_RESET;

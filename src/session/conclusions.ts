@@ -106,7 +106,8 @@ export class Conclusions {
   /** The proxy itself answers the command: where it refuses it, that is what can be asked for. */
   noteOwnAnswer(reply: Buffer): void {
     if (reply[HEADER_BYTES] !== ERR) return;
-    if (this.judge.context.flavor === 'mysql') this.warnings = 1;
+    // It comes on top of what is there, as a server's refusal of an unknown id does.
+    if (this.judge.context.flavor === 'mysql') this.warnings += 1;
     this.backends.leftovers.noteOwnError(decodeErr(reply.subarray(HEADER_BYTES)));
   }
 

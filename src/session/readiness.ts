@@ -48,7 +48,7 @@ export class Readiness {
       return false;
     }
     if (this.comesFromReplica(connection)) return false;
-    return command.cause !== 'diagnostics' || this.diagnosticsFor(connection) === null;
+    return !command.tellsWarnings || this.diagnosticsFor(connection) === null;
   }
 
   /**
@@ -76,7 +76,7 @@ export class Readiness {
       await this.tell(connection, await insertId.restoration());
       insertId.noteSet(connection);
     }
-    if (command.cause === 'diagnostics') await this.giveDiagnostics(connection);
+    if (command.tellsWarnings) await this.giveDiagnostics(connection);
     return true;
   }
 

@@ -5,6 +5,7 @@ import {
   type BackendConnection,
   type BackendUser,
   type HoldReason,
+  LEFT,
 } from '../pool/backend-connection.ts';
 import type { Fate } from '../pool/pool.ts';
 import type { FreshLogin } from '../pool/pool-waiter.ts';
@@ -169,6 +170,8 @@ export class SessionBackends {
       const results = await this.swallow(connection, bytes, kinds);
       const failed = results.find((result) => result.error !== null)?.error;
       if (failed) throw new ServerRefusedError(connection.server.id, failed);
+      // Perhaps: a server warns of character sets that it will drop, for one.
+      connection.leftovers |= LEFT.DIAGNOSTICS;
     }
     connection.profile = profile;
   }
