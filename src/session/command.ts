@@ -160,6 +160,14 @@ export class Command {
     return (this.effects & (EFFECT.USES_INSERT_ID | EFFECT.OPAQUE)) !== 0;
   }
 
+  /**
+   * Whether LAST_INSERT_ID() must be the session's before it runs: it asks for it, or it may insert,
+   * and then nobody could tell whether what is there behind it is new.
+   */
+  get concernsInsertId(): boolean {
+    return this.asksInsertId || this.cause === 'dml' || this.cause === 'load-data';
+  }
+
   excludeServer(id: ServerId): void {
     this.tried ??= new Set();
     this.tried.add(id);

@@ -57,11 +57,6 @@ export class InsertId {
     this.saving = this.ask(connection);
     try {
       await this.saving;
-      // Its server has closed it meanwhile. 0 would be a wrong answer.
-      if (this.state.savedInsertId === null && this.on?.isClosed === true) {
-        this.on = null;
-        throw goneInsertId();
-      }
     } finally {
       this.saving = null;
     }
@@ -78,6 +73,12 @@ export class InsertId {
     return `SET last_insert_id=${this.state.savedInsertId ?? '0'}`;
   }
 
+  /** The connection was told this session's number, and has no other one's any more. */
+  noteTold(connection: BackendConnection): void {
+    if (this.state.savedInsertId === null) connection.insertIdOf = null;
+    else this.noteSet(connection);
+  }
+
   /** The session starts anew: it is 0. */
   forget(): void {
     if (this.on !== null) this.leave(this.on);
@@ -85,16 +86,23 @@ export class InsertId {
   }
 
   private async ask(connection: BackendConnection): Promise<void> {
-    const query = encodeQuery('SELECT LAST_INSERT_ID()', connection.caps);
-    const [told] = await runSwallowed(connection, query, [REPLY.RESULT], this.timeoutMs);
+    // In one write: whoever has the connection next must not take this number for his own, which
+    // an INSERT that gives its ids itself leaves as it was.
+    const query = Buffer.concat([
+      encodeQuery('SELECT LAST_INSERT_ID()', connection.caps),
+      encodeQuery('DO LAST_INSERT_ID(0)', connection.caps),
+    ]);
+    const kinds = [REPLY.RESULT, REPLY.SIMPLE];
+    const [told] = await runSwallowed(connection, query, kinds, this.timeoutMs);
     const value = told === undefined ? null : decodeOnlyValue(told.result, connection.caps);
     if (value === null || !NUMBER.test(value)) {
       throw new LagwiseError('backend-protocol', 'LAST_INSERT_ID() is no number');
     }
+    const isCurrent = this.isOn(connection);
+    connection.insertIdOf = null;
     // Meanwhile the session may have inserted elsewhere.
-    if (!this.isOn(connection)) return;
+    if (!isCurrent) return;
     this.state.savedInsertId = value;
-    this.leave(connection);
     this.on = null;
   }
 

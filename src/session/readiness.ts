@@ -44,7 +44,7 @@ export class Readiness {
     if (connection.profile !== this.state.profile || this.preparer.isNeededOn(connection)) {
       return false;
     }
-    if (command.asksInsertId && this.backends.leftovers.insertId.isNeededOn(connection)) {
+    if (command.concernsInsertId && this.backends.leftovers.insertId.isNeededOn(connection)) {
       return false;
     }
     if (this.comesFromReplica(connection)) return false;
@@ -71,10 +71,10 @@ export class Readiness {
     if (!(await this.restore(connection))) return false;
     if (this.comesFromReplica(connection)) await this.carryVariables(connection);
     const { insertId } = backends.leftovers;
-    if (command.asksInsertId && insertId.isNeededOn(connection)) {
+    if (command.concernsInsertId && insertId.isNeededOn(connection)) {
       await backends.leftovers.saving;
       await this.tell(connection, await insertId.restoration());
-      insertId.noteSet(connection);
+      insertId.noteTold(connection);
     }
     if (command.tellsWarnings) await this.giveDiagnostics(connection);
     return true;

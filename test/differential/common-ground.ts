@@ -37,7 +37,9 @@ function isAgreed(
   if (flavor === 'mysql') {
     const isUnknown =
       last !== undefined && 'name' in last && !prepared.has(`${last.c} ${last.name}`);
-    return !(isUnknown && (asks || step.do === 'ping' || step.do === 'setOption'));
+    const tells = asks || step.do === 'ping' || step.do === 'setOption' || step.do === 'initDb';
+    // COM_FIELD_LIST warns that it will be dropped, behind what is there.
+    return !(tells && (isUnknown || last?.do === 'fieldList'));
   }
   const lastSql = last?.do === 'query' ? last.sql : '';
   if (asks && !USES_TABLE.test(lastSql)) return false;

@@ -3,6 +3,7 @@ import { InsertId } from '../../../src/session/insert-id.ts';
 import type { SessionState } from '../../../src/session/session-state.ts';
 import { COM } from '../../../src/wire/command.ts';
 import { encodeErr } from '../../../src/wire/packets/err.ts';
+import { encodeOk } from '../../../src/wire/packets/ok.ts';
 import { STATUS } from '../../../src/wire/status.ts';
 import { encodeTextResultset } from '../../../src/wire/text-resultset.ts';
 import { fakeBackend } from '../../support/fake-backend.ts';
@@ -31,6 +32,7 @@ const aResult = (value: string | null, caps = NEW_CAPS) =>
 async function save(backend: ReturnType<typeof fakeBackend>, bytes: Buffer): Promise<void> {
   const saving = mine.save(backend.connection);
   backend.stream.receive(bytes, 1);
+  backend.stream.receive(encodeOk({}, 1, { caps: backend.connection.caps }));
   await saving;
 }
 
@@ -93,7 +95,11 @@ describe('saving it', () => {
     const { connection } = backend;
     mine.noteSet(connection);
     await save(backend, aResult('18446744073709551615', caps));
-    expect(commandsIn(backend.stream.bytes)).toEqual([`${COM.QUERY} SELECT LAST_INSERT_ID()`]);
+    expect(commandsIn(backend.stream.bytes)).toEqual([
+      `${COM.QUERY} SELECT LAST_INSERT_ID()`,
+      `${COM.QUERY} DO LAST_INSERT_ID(0)`,
+    ]);
+    expect(connection.insertIdOf).toBeNull();
     expect(state.savedInsertId).toBe('18446744073709551615');
     expect([mine.connection, mine.isOn(connection)]).toEqual([null, false]);
     expect(mine.isNeededOn(connection)).toBe(true);
@@ -105,7 +111,7 @@ describe('saving it', () => {
     mine.noteSet(backend.connection);
     const saving = mine.save(backend.connection);
     const restoration = mine.restoration();
-    backend.stream.receive(aResult('7'));
+    backend.stream.receive(Buffer.concat([aResult('7'), encodeOk({}, 1, { caps: NEW_CAPS })]));
     expect(await restoration).toBe('SET last_insert_id=7');
     await saving;
   });
@@ -116,7 +122,7 @@ describe('saving it', () => {
     mine.noteSet(backend.connection);
     const saving = mine.save(backend.connection);
     mine.noteSet(later);
-    backend.stream.receive(aResult('7'));
+    backend.stream.receive(Buffer.concat([aResult('7'), encodeOk({}, 1, { caps: NEW_CAPS })]));
     await saving;
     expect([mine.connection, state.savedInsertId]).toEqual([later, null]);
   });
