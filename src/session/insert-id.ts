@@ -92,7 +92,7 @@ export class InsertId {
       encodeQuery('SELECT LAST_INSERT_ID()', connection.caps),
       encodeQuery('DO LAST_INSERT_ID(0)', connection.caps),
     ]);
-    const kinds = [REPLY.RESULT, REPLY.SIMPLE];
+    const kinds = [REPLY.RESULT, REPLY.RESULT];
     const [told] = await runSwallowed(connection, query, kinds, this.timeoutMs);
     const value = told === undefined ? null : decodeOnlyValue(told.result, connection.caps);
     if (value === null || !NUMBER.test(value)) {

@@ -120,6 +120,10 @@ export class Placement {
     const { backends, command } = this;
     const { ownError } = backends.leftovers;
     const isOwn = command.cause === 'diagnostics' && ownError !== null;
+    if (ownError !== null && command.cause === 'row-count') {
+      command.asksAfterwards = true;
+      return null;
+    }
     const again = isOwn ? null : backends.again();
     if (again !== null) return again;
     command.target = 'primary';

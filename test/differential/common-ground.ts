@@ -39,7 +39,8 @@ function isAgreed(
       last !== undefined && 'name' in last && !prepared.has(`${last.c} ${last.name}`);
     const tells = asks || step.do === 'ping' || step.do === 'setOption' || step.do === 'initDb';
     // COM_FIELD_LIST warns that it will be dropped, behind what is there.
-    return !(tells && (isUnknown || last?.do === 'fieldList'));
+    if (tells && (isUnknown || last?.do === 'fieldList')) return false;
+    return !(last?.do === 'resetConnection' && (tells || ASKS_FOUND_ROWS.test(sql)));
   }
   const lastSql = last?.do === 'query' ? last.sql : '';
   if (asks && !USES_TABLE.test(lastSql)) return false;
