@@ -264,7 +264,7 @@ async function stopApp(running: Running): Promise<void> {
   await Promise.all([statements.routines.stop(), topology.stop()]);
   await admin?.close();
   logger.info({}, 'Stopped');
-  telemetry.flush();
+  await telemetry.flush();
 }
 
 function once(work: () => Promise<void>): () => Promise<void> {

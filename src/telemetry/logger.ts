@@ -12,8 +12,11 @@ export interface LogSink {
   /** Lines lost because the reader of the log was too slow. */
   readonly droppedLines: () => number;
   readonly setLevel: (level: LogLevel) => void;
-  /** Writes what is still buffered; blocks. For the end of the process. */
-  readonly flush: () => void;
+  /**
+   * Settles when all lines are written, or the reader has stood still for a second. For the end of
+   * the process: it would take with it a line that is being written.
+   */
+  readonly flush: () => Promise<void>;
 }
 
 /** A file descriptor (1 standard output, 2 standard error) or anything that takes lines. */
@@ -49,11 +52,14 @@ export function createLogger(level: LogLevel, destination: LogDestination): LogS
 interface Output {
   readonly stream: DestinationStream;
   readonly droppedLines: () => number;
-  readonly flush: () => void;
+  readonly flush: () => Promise<void>;
 }
 
+/** A reader that takes nothing must not keep the process from ending. */
+const FLUSH_DEADLINE_MS = 1000;
+
 function plain(stream: DestinationStream): Output {
-  return { stream, droppedLines: () => 0, flush: () => {} };
+  return { stream, droppedLines: () => 0, flush: () => Promise.resolve() };
 }
 
 function openDescriptor(fd: number): Output {
@@ -70,13 +76,14 @@ function openDescriptor(fd: number): Output {
   return {
     stream,
     droppedLines: () => dropped,
-    flush: () => {
-      try {
-        stream.flushSync();
-      } catch {
-        // Not opened yet or closed already: there is nobody left to tell.
-        dropped += 1;
-      }
+    flush: async () => {
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      const timer = setTimeout(resolve, FLUSH_DEADLINE_MS, undefined);
+      stream.once('drain', () => resolve(undefined));
+      // Nothing, behind all that is there: what it drains is everything.
+      stream.write('');
+      await promise;
+      clearTimeout(timer);
     },
   };
 }

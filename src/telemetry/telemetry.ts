@@ -9,7 +9,7 @@ export interface Telemetry {
   readonly registry: MetricsSource;
   readonly setLogLevel: (level: LogLevel) => void;
   /** Writes buffered log lines; call it last. */
-  readonly flush: () => void;
+  readonly flush: () => Promise<void>;
 }
 
 /**

@@ -101,13 +101,13 @@ describe('the level', () => {
   });
 });
 
-test('lines to a file descriptor are there after a flush', () => {
+test('lines to a file descriptor are there after a flush', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lagwise-log-'));
   try {
     const path = join(folder, 'log');
     const sink = createLogger('info', openSync(path, 'w'));
     sink.logger.info({}, 'Written');
-    sink.flush();
+    await sink.flush();
     expect(readFileSync(path, 'utf8')).toContain('"msg":"Written"');
     expect(sink.droppedLines()).toBe(0);
   } finally {
