@@ -186,7 +186,9 @@ export class Conclusions {
     if (command.com === COM.SET_OPTION) this.noteOption(connection);
     // What a replica says of itself holds for its connection.
     if (command.com === COM.REGISTER_SLAVE) this.state.pins.set('opaque');
-    if (facts.hasInsertId || command.asksInsertId) {
+    // INSERT … RETURNING does not tell the id.
+    const mayHaveInserted = command.cause === 'dml' && facts.rows >= 0;
+    if (facts.hasInsertId || command.asksInsertId || mayHaveInserted) {
       this.backends.leftovers.insertId.noteSet(connection);
     }
   }
