@@ -46,6 +46,11 @@ export class Placement {
     if (boundTo !== null) return boundTo;
     if (command.asksInsertId) this.requireOneConnection();
     if (command.target !== 'same') return null;
+    if (command.cause === 'row-count' && this.backends.leftovers.ownError !== null) {
+      // The connection knows nothing of what the proxy has refused.
+      command.asksAfterwards = true;
+      return null;
+    }
     if (command.cls === 'same-server' && command.cause !== 'diagnostics') {
       const knowing = this.heldThatCounted();
       if (knowing !== null) return knowing;
@@ -120,10 +125,6 @@ export class Placement {
     const { backends, command } = this;
     const { ownError } = backends.leftovers;
     const isOwn = command.cause === 'diagnostics' && ownError !== null;
-    if (ownError !== null && command.cause === 'row-count') {
-      command.asksAfterwards = true;
-      return null;
-    }
     const again = isOwn ? null : backends.again();
     if (again !== null) return again;
     command.target = 'primary';

@@ -187,8 +187,8 @@ function preparable(flavor: Flavor): Sql {
       'CALL p#(?)',
       'SELECT g#(?)',
       'SET @a = ?',
-      // Not `SELECT ?`: what type such a column has depends on all that the statement ran with before.
-      flavor === 'mysql' ? 'SELECT @a, id FROM t# WHERE id = ?' : 'SELECT id FROM t# WHERE id = ?',
+      // Neither `SELECT ?` nor `SELECT @a`: their types depend on all that the server has seen of both.
+      'SELECT id FROM t# WHERE id = ?',
       'DO ?',
     ),
     preparedReads(flavor),

@@ -40,7 +40,8 @@ function isAgreed(
     const tells = asks || step.do === 'ping' || step.do === 'setOption' || step.do === 'initDb';
     // COM_FIELD_LIST warns that it will be dropped, behind what is there.
     if (tells && (isUnknown || last?.do === 'fieldList')) return false;
-    return !(last?.do === 'resetConnection' && (tells || ASKS_FOUND_ROWS.test(sql)));
+    if (ASKS_FOUND_ROWS.test(sql) && last?.do !== 'query') return false;
+    return !(last?.do === 'resetConnection' && tells);
   }
   const lastSql = last?.do === 'query' ? last.sql : '';
   if (asks && !USES_TABLE.test(lastSql)) return false;
