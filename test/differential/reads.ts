@@ -77,7 +77,6 @@ const STATE = [
   'character_set_results',
   'character_set_connection',
   'collation_connection',
-  'collation_database',
   'foreign_key_checks',
   'unique_checks',
   'group_concat_max_len',
