@@ -39,7 +39,12 @@ function layerRules(layerIndex: number, folder: string) {
   const patterns: { group: string[]; message: string }[] = [];
   if (above.length > 0) {
     patterns.push({
-      group: above.flatMap((name) => [`../${name}/**`, `../../${name}/**`, `../${name}.ts`]),
+      group: above.flatMap((name) => [
+        `../${name}/**`,
+        `../../${name}/**`,
+        `../${name}.ts`,
+        `../../${name}.ts`,
+      ]),
       message: `src/${folder} may import only from lower layers (see ARCHITECTURE.md)`,
     });
   }

@@ -41,6 +41,12 @@ const BREACHES: readonly Breach[] = [
     rule: 'no-restricted-imports',
   },
   {
+    law: 'a nested file imports the composition root',
+    file: 'src/session/reads/nested.ts',
+    text: "import { peer } from '../../app.ts';\nexport const used = peer;\n",
+    rule: 'no-restricted-imports',
+  },
+  {
     law: 'a third-party package is used outside of its folder',
     file: 'src/session/confined.ts',
     text: "import { pino } from 'pino';\nexport const used = pino;\n",
@@ -99,6 +105,7 @@ const BREACHES: readonly Breach[] = [
 /** What the breaches refer to; nothing may be reported in these. */
 const INNOCENT: readonly (readonly [string, string])[] = [
   ['src/session/peer.ts', 'export interface Peer {\n  id: number;\n}\nexport const peer = 1;\n'],
+  ['src/app.ts', 'export const peer = 1;\n'],
   ['src/wire/sibling.ts', 'export const sibling = 1;\n'],
   ['src/net/cycle-b.ts', "import { a } from './cycle-a.ts';\nexport const b = (): unknown => a;\n"],
   [

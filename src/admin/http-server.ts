@@ -4,9 +4,10 @@ import { LagwiseError, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MetricsSource } from '../telemetry/metrics.ts';
 import type { Snapshot } from '../topology/snapshot.ts';
+import type { ServerId } from '../lib/ids.ts';
 import { json, type Question, type Reply } from './reply.ts';
 import { checkSameSite } from './same-site.ts';
-import { snapshotJson } from './snapshot-json.ts';
+import { type ShownStanding, snapshotJson } from './snapshot-json.ts';
 import { type StatementKnowledge, statementRoutes } from './statement-routes.ts';
 
 /** Whether the proxy can serve; the reasons are for people and are empty when it can. */
@@ -23,6 +24,10 @@ export interface AdminServerOptions {
   readonly registry: MetricsSource;
   readonly readiness: () => Readiness;
   readonly snapshot: () => Snapshot;
+  /** The proxy's own zone. */
+  readonly zone?: string | null;
+  /** What a replica's share of reads is and why; absent where nobody knows. */
+  readonly standingOf?: (id: ServerId) => ShownStanding;
   /** One plain object for each client connection. */
   readonly sessions: () => readonly object[];
   /** What is known of statements; absent where nothing is kept. */
@@ -216,8 +221,9 @@ function ready({ readiness }: AdminServerOptions): Reply {
   return json(state.ready ? 200 : 503, state);
 }
 
-function servers({ snapshot }: AdminServerOptions): Reply {
-  return json(200, snapshotJson(snapshot(), performance.now()));
+function servers({ snapshot, zone, standingOf }: AdminServerOptions): Reply {
+  const shown = snapshotJson(snapshot(), performance.now(), standingOf);
+  return json(200, { zone: zone ?? null, ...shown });
 }
 
 function sessions(options: AdminServerOptions): Reply {

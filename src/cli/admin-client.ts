@@ -1,5 +1,5 @@
 import { messageOf } from '../lib/errors.ts';
-import { serverId } from '../lib/ids.ts';
+import { type ServerId, serverId } from '../lib/ids.ts';
 import { RoutineCatalogue } from '../monitor/routine-catalogue.ts';
 import { ROUTINE_KIND, type RoutineFacts, type RoutineKind } from '../sql/routine-facts.ts';
 import type { Role, ServerView, Snapshot } from '../topology/snapshot.ts';
@@ -9,6 +9,12 @@ export type AdminAnswer =
   | {
       readonly t: 'ok';
       readonly snapshot: Snapshot;
+      /** Where the proxy stands. */
+      readonly zone: string | null;
+      /** Replicas that rest, and why. */
+      readonly resting: ReadonlyMap<ServerId, string>;
+      /** The part of their weight that replicas have. */
+      readonly ramps: ReadonlyMap<ServerId, number>;
       /** Why a replica has refused statements of a digest; a digest that is missing was not refused. */
       readonly learned: ReadonlyMap<string, string>;
       /** What it knows of stored routines, null where it does not tell. */
@@ -25,13 +31,14 @@ const MAX_ROUTINES = 10_000;
 /** Asks a running proxy. @param base such as `http://127.0.0.1:6080` */
 export async function askAdmin(base: string): Promise<AdminAnswer> {
   try {
-    const snapshot = snapshotOf(await get(new URL('/api/servers', base)));
+    const servers = await get(new URL('/api/servers', base));
+    const snapshot = snapshotOf(servers);
     if (snapshot === null) return { t: 'failed', why: 'it does not answer as Lagwise does' };
     // An older proxy learns nothing; that is no reason to show no servers.
     const learned = await get(new URL('/api/learned', base)).then(learnedOf, () => new Map());
     const path = `/api/routines?limit=${MAX_ROUTINES}`;
     const routines = await get(new URL(path, base)).then(routinesOf, () => null);
-    return { t: 'ok', snapshot, learned, routines };
+    return { t: 'ok', snapshot, ...standingsOf(servers), learned, routines };
   } catch (thrown) {
     const cause = thrown instanceof Error && thrown.cause !== undefined ? thrown.cause : thrown;
     return { t: 'failed', why: messageOf(cause) };
@@ -93,7 +100,8 @@ function serverOf(fields: Fields | null): ServerView | null {
     id: serverId(id),
     host: textOf(fields['host']) ?? '',
     port: numberOf(fields['port']) ?? 0,
-    tags: [],
+    tags: textsOf(fields['tags']),
+    reserved: fields['reserved'] === true,
     zone: textOf(fields['zone']),
     weight: numberOf(fields['weight']) ?? 1,
     role,
@@ -101,13 +109,35 @@ function serverOf(fields: Fields | null): ServerView | null {
     version: textOf(fields['version']),
     readOnly: null,
     lag: lagMs === null ? { t: 'unknown', why } : { t: 'known', lagMs, method: 'gtid' },
+    replication: null,
     replicating: null,
     // Only for reads of a session that has not written: any moment will do.
     caughtUpToMs: 0,
     gtidSet: null,
+    position: null,
+    positionAtMs: -1,
+    grownSinceMs: 0,
     seenAtMs: -1,
+    filters: textOf(fields['filters']),
     ineligible: textOf(fields['ineligible']),
   };
+}
+
+/** What `/api/servers` says besides the snapshot; an older proxy says nothing of it. */
+function standingsOf(value: unknown) {
+  const fields = fieldsOf(value);
+  const resting = new Map<ServerId, string>();
+  const ramps = new Map<ServerId, number>();
+  for (const each of listOf(fields?.['servers']) ?? []) {
+    const server = fieldsOf(each);
+    const id = textOf(server?.['id']);
+    if (server === null || id === null) continue;
+    const rest = textOf(server['restsBecause']);
+    const ramp = numberOf(server['ramp']);
+    if (rest !== null) resting.set(serverId(id), rest);
+    if (ramp !== null) ramps.set(serverId(id), ramp);
+  }
+  return { zone: textOf(fields?.['zone']), resting, ramps };
 }
 
 function learnedOf(value: unknown): ReadonlyMap<string, string> {

@@ -1,5 +1,5 @@
 import { resolvePolicy } from '../routing/policy.ts';
-import { readHint } from '../session/hint-cache.ts';
+import { readHint } from '../session/statement/hint-cache.ts';
 import { Classifier } from '../sql/classify.ts';
 import { judgeStatement } from './judge-statement.ts';
 import { type ServerDefaults, StatementReader } from './statement-input.ts';
@@ -10,8 +10,8 @@ export interface ClassifySummary {
   readonly errors: number;
 }
 
-/** No statement is longer than a server takes by default (max_allowed_packet, 64 MiB). */
-const MAX_LINE_BYTES = 64 * 1024 * 1024;
+/** A statement as long as a server takes by default (max_allowed_packet, 64 MiB), with its escapes. */
+const MAX_LINE_BYTES = 128 * 1024 * 1024;
 /** Output is handed over in pieces of about this length, in characters. */
 const OUTPUT_LENGTH = 65_536;
 const NEWLINE = 0x0a;
@@ -89,7 +89,10 @@ class LineJudge {
     this.#lineBytes = 0;
     this.#lineNumber += 1;
     if (isTooLong) this.#fail(`the line is longer than ${MAX_LINE_BYTES} bytes`);
-    else this.#judge(line.toString('utf8'));
+    else
+      this.#judge(
+        this.#lineNumber === 1 ? withoutMark(line.toString('utf8')) : line.toString('utf8'),
+      );
   }
 
   #judge(line: string): void {
@@ -126,3 +129,8 @@ class LineJudge {
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/** Some programs begin their output with a byte order mark, which is no part of the JSON. */
+function withoutMark(line: string): string {
+  return line.startsWith('\ufeff') ? line.slice(1) : line;
+}

@@ -1,13 +1,11 @@
-import type { Candidacy } from '../routing/choose-replica.ts';
-import { explainReplicas } from '../routing/choose-replica.ts';
+import { type Candidacy, explainReplicas } from '../routing/explain-replicas.ts';
 import { type Policy, type PolicyLayer, resolvePolicy } from '../routing/policy.ts';
 import { RuleSet, type RulesConfig } from '../routing/rules.ts';
-import { readHint } from '../session/hint-cache.ts';
+import { readHint } from '../session/statement/hint-cache.ts';
 import type { ReasonCode } from '../sql/classification.ts';
 import { Classifier } from '../sql/classify.ts';
 import { digestText } from '../sql/digest.ts';
 import { tableNames } from '../sql/table-names.ts';
-import type { Snapshot } from '../topology/snapshot.ts';
 import type { AdminAnswer } from './admin-client.ts';
 import { effectNames, effectWords, reasonSentence } from './explain-words.ts';
 import { type Destination, judgeStatement, type Verdict } from './judge-statement.ts';
@@ -39,7 +37,7 @@ export interface Explanation extends Verdict {
   readonly rules: readonly string[];
   readonly policy: Pick<
     Policy,
-    'target' | 'consistency' | 'maxLagMs' | 'poolMode' | 'tag' | 'sources'
+    'target' | 'consistency' | 'maxLagMs' | 'replicaTags' | 'poolMode' | 'tag' | 'sources'
   >;
   /** Null where no proxy was reached; empty where the statement goes to none in particular. */
   readonly servers: readonly Candidacy[] | null;
@@ -88,11 +86,12 @@ export function explainStatement(
       target: policy.target,
       consistency: policy.consistency,
       maxLagMs: policy.maxLagMs,
+      replicaTags: policy.replicaTags,
       poolMode: policy.poolMode,
       tag: policy.tag,
       sources: policy.sources,
     },
-    servers: admin.t === 'ok' ? candidates(verdict.target, policy, admin.snapshot) : null,
+    servers: admin.t === 'ok' ? candidates(verdict.target, policy, admin) : null,
     notes: notesOf(verdict, policy, config, admin),
   };
 }
@@ -108,16 +107,22 @@ function said(layer: PolicyLayer): Partial<PolicyLayer> {
   return Object.fromEntries(Object.entries(layer).filter(([, value]) => value !== null));
 }
 
-function candidates(
-  target: Destination,
-  { maxLagMs }: Policy,
-  snapshot: Snapshot,
+type Reached = Extract<AdminAnswer, { readonly t: 'ok' }>;
+
+function replicasFor(
+  { maxLagMs, replicaTags }: Policy,
+  { snapshot, zone, resting, ramps }: Reached,
 ): readonly Candidacy[] {
+  const demand = { maxLagMs, requirements: [], tags: replicaTags, zone, resting };
+  return explainReplicas(snapshot, demand, (id) => ({ ramp: ramps.get(id) ?? 1 }));
+}
+
+function candidates(target: Destination, policy: Policy, admin: Reached): readonly Candidacy[] {
   switch (target) {
     case 'replica':
-      return explainReplicas(snapshot, { maxLagMs, minCaughtUpToMs: -1 });
+      return replicasFor(policy, admin);
     case 'primary':
-      return snapshot.servers.map(({ id, role, ineligible }) =>
+      return admin.snapshot.servers.map(({ id, role, ineligible }) =>
         role === 'primary'
           ? { id, eligible: true, why: 'It is the primary' }
           : { id, eligible: false, why: ineligible ?? `It is ${role}, not the primary` },
@@ -137,10 +142,13 @@ function notesOf(
 ): readonly string[] {
   const notes: string[] = [];
   const isRead = verdict.target === 'replica';
+  if (isRead && policy.consistency === 'global') {
+    notes.push('Only replicas count that have all that was acknowledged to anybody before');
+  }
   if (isRead && policy.consistency === 'session') {
     notes.push('After a write of the same session only replicas that have caught up with it count');
   }
-  if (admin.t === 'ok' && isRead && !someEligible(admin.snapshot, policy)) {
+  if (admin.t === 'ok' && isRead && !replicasFor(policy, admin).some((each) => each.eligible)) {
     notes.push(
       routing.fallback === 'primary'
         ? 'No replica may take it now: it goes to the primary (routing.fallback)'
@@ -155,8 +163,4 @@ function notesOf(
     notes.push('A running proxy that has read the definition of a stored function judges by that');
   }
   return notes;
-}
-
-function someEligible(snapshot: Snapshot, { maxLagMs }: Policy): boolean {
-  return explainReplicas(snapshot, { maxLagMs, minCaughtUpToMs: -1 }).some((each) => each.eligible);
 }

@@ -45,6 +45,10 @@ export function explanationText(
     ['consistency', `${policy.consistency}, from ${SOURCES[policy.sources.consistency]}`],
     ['lag limit', `${lag}, from ${SOURCES[policy.sources.maxLagMs]}`],
   );
+  if (policy.replicaTags.length > 0) {
+    const tags = policy.replicaTags.join(', ');
+    rows.push(['tags', `${tags}, from ${SOURCES[policy.sources.replicaTags]}`]);
+  }
   return `${rows.map(([name, words]) => line(name, words)).join('')}${serversText(explained, asked)}`;
 }
 

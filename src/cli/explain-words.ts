@@ -78,6 +78,8 @@ const SESSION: Readonly<Partial<Record<RouteReason | 'assumed-read' | 'learned',
   'read-only-transaction': 'Its transaction cannot write, and stays on the server it began on',
   'autocommit-off': 'With autocommit=0 every statement opens a transaction that may write',
   serializable: 'Under SERIALIZABLE reads take locks, which only the primary can give',
+  'about-one-server':
+    'Each server answers it differently: the primary is asked, and a replica only on request',
   pinned: 'The session has state that lives on one server',
   hint: 'Its comment asks for the primary',
   attribute: 'A query attribute asks for the primary',

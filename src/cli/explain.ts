@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { Command, Option } from 'commander';
+import { isIP } from 'node:net';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig, parseConfig } from '../config/load.ts';
 import { addressOf, type Config } from '../config/schema.ts';
 import { LagwiseError } from '../lib/errors.ts';
@@ -48,13 +49,18 @@ export function explainCommand(): Command {
     .option('--server-version <version>', 'its version, such as 9.7.4 or 10.11.19', version)
     .option('--user <name>', 'account that sends it, for the rules', '')
     .option('--schema <name>', 'current schema, for the rules')
-    .option('--client-addr <address>', "the client's IP address, for the rules", '127.0.0.1')
+    .option('--client-addr <address>', "the client's IP address, for the rules", ip, '127.0.0.1')
     .option('--sql-mode <modes>', 'sql_mode of the session')
     .option('--charset <name>', 'character_set_client of the session')
     .option('--no-autocommit', 'the session has autocommit=0')
     .option('--in-transaction', 'a transaction is open')
     .option('--read-only-transaction', 'a read-only transaction is open')
     .action(run);
+}
+
+function ip(text: string): string {
+  if (isIP(text) > 0) return text;
+  throw new InvalidArgumentError('Expected an IP address such as 127.0.0.1');
 }
 
 async function run(sql: string, options: ExplainOptions): Promise<void> {

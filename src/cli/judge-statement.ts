@@ -1,6 +1,7 @@
 import { digestName } from '../routing/digest-id.ts';
 import { isAssumedRead, type Policy } from '../routing/policy.ts';
 import { type Route, route } from '../routing/route.ts';
+import { TRAIT, traitsOf } from '../session/statement/cause-traits.ts';
 import { type Classification, EFFECT, type StatementClass } from '../sql/classification.ts';
 import type { StatementInput } from './statement-input.ts';
 
@@ -30,6 +31,7 @@ export interface Verdict {
 /** Routing's reasons that only repeat the class, about which the classifier has more to say. */
 const FROM_CLASS: ReadonlySet<string> = new Set([
   'read',
+  'about-one-server',
   'write',
   'unknown',
   'session',
@@ -46,6 +48,7 @@ export function judgeStatement(
   const cls = isAssumedRead(found, policy) ? 'read' : found.cls;
   const decided = route({
     cls,
+    isAboutOneServer: (traitsOf(found.reason) & TRAIT.ABOUT_ONE_SERVER) !== 0,
     startsReadOnlyTransaction: (found.effects & EFFECT.STARTS_READ_ONLY_TRANSACTION) !== 0,
     inTransaction: input.inTransaction,
     readOnlyTransaction: input.readOnlyTransaction,

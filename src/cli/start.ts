@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { startApp } from '../app.ts';
 import { loadConfig } from '../config/load.ts';
 import { signalled } from './signals.ts';
 import { boundYoungGeneration } from './young-generation.ts';
@@ -16,6 +15,8 @@ async function run(path: string): Promise<void> {
   boundYoungGeneration();
   // Before the start, which may take seconds: a signal then ends what it began, in order.
   const ended = signalled(SIGNALS);
+  // Only here: the other commands need none of it, and it is half of their memory and start.
+  const { startApp } = await import('../app.ts');
   const app = await startApp(loadConfig(path, process.env));
   await ended;
   for (const signal of SIGNALS) process.once(signal, () => process.exit(1));

@@ -1,6 +1,7 @@
 import { versionNumber } from '../pool/backend-caps.ts';
 import { charsetKind } from '../sql/charset-kind.ts';
 import type { ClassifyContext } from '../sql/classification.ts';
+import { MAX_STATEMENT_BYTES } from '../sql/classify.ts';
 import type { RoutineFacts } from '../sql/routine-facts.ts';
 import type { Flavor } from '../topology/snapshot.ts';
 
@@ -39,6 +40,8 @@ const UTF8 = /^utf8(?:mb[34])?$/;
 
 const FLAVORS: readonly Flavor[] = ['mysql', 'mariadb'];
 const FIRST_BUFFER_BYTES = 65_536;
+/** What is longer is not looked at: a character more tells the classifier that there is more. */
+const MOST_BYTES = MAX_STATEMENT_BYTES + 8;
 
 /** Reads statements into one buffer that grows with the longest of them. */
 export class StatementReader {
@@ -61,7 +64,7 @@ export class StatementReader {
     if (typeof json !== 'object' || json === null || Array.isArray(json)) {
       return `found ${nameOf(json)}, expected a string or an object with "sql"`;
     }
-    const object: Readonly<Record<string, unknown>> = { ...json };
+    const object = normalized(json);
     const problem = problemOf(object);
     if (problem !== null) return problem;
     const charset = textOf(object, 'charset')?.toLowerCase() ?? null;
@@ -76,7 +79,7 @@ export class StatementReader {
     object: Readonly<Record<string, unknown>>,
     isBytes = false,
   ): StatementInput {
-    const mostBytes = sql.length * (isBytes ? 1 : 3);
+    const mostBytes = Math.min(sql.length * (isBytes ? 1 : 3), MOST_BYTES);
     if (mostBytes > this.#bytes.length) this.#bytes = Buffer.allocUnsafe(mostBytes);
     const readOnlyTransaction = object['readOnlyTransaction'] === true;
     return {
@@ -94,6 +97,19 @@ export class StatementReader {
 const TEXT_KEYS = ['sql', 'flavor', 'version', 'sqlMode', 'charset'] as const;
 const FLAG_KEYS = ['autocommit', 'inTransaction', 'readOnlyTransaction', 'serializable'] as const;
 const CONTEXT_KEYS = ['flavor', 'version', 'sqlMode', 'charset'] as const;
+const OPTIONAL_KEYS = [...CONTEXT_KEYS, ...FLAG_KEYS] as const;
+/** A version without its third number, such as `8.0`, is the series. */
+const SERIES = /^(?:5\.5\.5-)?\d+\.\d+(?![.\d])/;
+const LAST_OF_SERIES = 99;
+
+/** The same with keys that say `null` left open, and the flavor's name in lower case. */
+function normalized(json: object): Readonly<Record<string, unknown>> {
+  const object: Record<string, unknown> = { ...json };
+  for (const key of OPTIONAL_KEYS) if (object[key] === null) object[key] = undefined;
+  const flavor = object['flavor'];
+  if (typeof flavor === 'string') object['flavor'] = flavor.toLowerCase();
+  return object;
+}
 
 function problemOf(object: Readonly<Record<string, unknown>>): string | null {
   if (object['sql'] === undefined) return '"sql" is missing, expected the statement';
@@ -134,13 +150,18 @@ function contextOf(
   const sqlMode = textOf(object, 'sqlMode') ?? '';
   return {
     flavor,
-    serverVersion: versionNumber(version ?? fallback),
+    serverVersion: contextVersion(version ?? fallback),
     ansiQuotes: ANSI_MODES.test(sqlMode),
     noBackslashEscapes: NO_BACKSLASH_MODE.test(sqlMode),
     ignoreSpace: IGNORE_SPACE_MODES.test(sqlMode),
     charsetKind: charsetKind(textOf(object, 'charset')?.toLowerCase() ?? 'utf8mb4'),
     routines: defaults.routines ?? null,
   };
+}
+
+/** Of a series its newest release, so that a version comment for one of them counts as SQL. */
+function contextVersion(text: string): number {
+  return versionNumber(text) + (SERIES.test(text) ? LAST_OF_SERIES : 0);
 }
 
 /** What is said, else what the version tells of itself, else the default. */

@@ -25,6 +25,12 @@ export function integer(min: number, max: number) {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
+/** A part of a whole. */
+export function share() {
+  const error = 'a number from 0 to 1';
+  return z.number({ error }).min(0, { error }).max(1, { error });
+}
+
 export function durationMs(min: number, max = MAX_TIMER_MS) {
   const error = `milliseconds, an integer from ${min} to ${max}`;
   return z.int({ error }).min(min, { error }).max(max, { error });
@@ -54,6 +60,12 @@ export function host() {
 export function name(what: string) {
   const error = `${what}: 1 to 64 letters, digits, ".", "_", ":" or "-"`;
   return z.string({ error }).regex(/^[\w.:-]{1,64}$/, { error });
+}
+
+/** `schema.table`, of letters that need no quotes: it becomes part of statements. */
+export function tableName() {
+  const error = 'schema.table, each of 1 to 64 letters, digits or "_"';
+  return z.string({ error }).regex(/^\w{1,64}\.\w{1,64}$/, { error });
 }
 
 export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { parseBlock } from './cidr.ts';
-import { durationMs, flag, list, oneOf, section, text } from './leaves.ts';
+import { durationMs, flag, list, name, oneOf, section, text } from './leaves.ts';
 
 /** The part of the schema that is about `rules`; see docs/rules.md for what they mean. */
 
 /** The words of `consistency`, weakest first. */
-export const CONSISTENCIES = ['eventual', 'session', 'strong'] as const;
+export const CONSISTENCIES = ['eventual', 'session', 'global', 'strong'] as const;
 export type Consistency = (typeof CONSISTENCIES)[number];
 
 export const POOL_MODES = ['transaction', 'session'] as const;
@@ -14,6 +14,8 @@ export type PoolMode = (typeof POOL_MODES)[number];
 /** Every statement that a rule may apply to looks at all of them once: keep the walk short. */
 const MAX_RULES = 256;
 const MAX_MATCHES = 1000;
+/** As many as a server may have. */
+const MAX_REPLICA_TAGS = 32;
 
 const live = (description: string) => ({ description, reloadable: true });
 
@@ -78,6 +80,10 @@ const rule = () =>
       .prefault(null)
       .meta(live('As `routing.consistency`')),
     maxLagMs: durationMs(0).nullable().prefault(null).meta(live('As `routing.maxLagMs`')),
+    replicaTags: list(name('a tag of a server'), MAX_REPLICA_TAGS, 1)
+      .nullable()
+      .prefault(null)
+      .meta(live('Reads go to replicas that have all of these `tags`')),
     poolMode: oneOf(POOL_MODES)
       .nullable()
       .prefault(null)

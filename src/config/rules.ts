@@ -18,6 +18,10 @@ const RULES: readonly Rule[] = [
   rulesSaySomething,
   assumedReadsAreNamed,
   ruleNamesAreDistinct,
+  groupIsComplete,
+  reservedServersHaveTags,
+  someServerTakesEachRead,
+  restsAreOrdered,
 ];
 
 /** All problems between keys, each starting with its path. */
@@ -101,12 +105,17 @@ function verifyNeedsTls({ listen: { tls }, serverTls }: Config): string[] {
   return problems;
 }
 
-/** A dead primary is noticed after an interval and a timeout; writes must be held for longer. */
+/**
+ * A primary that falls silent is noticed after an interval, of the idle pace at worst, and a
+ * timeout; writes must be held for longer.
+ */
 function holdOutlastsDetection({ monitor, failover }: Config): string[] {
-  const noticedMs = monitor.intervalMs + monitor.timeoutMs;
+  const { intervalMs, idleIntervalMs, timeoutMs } = monitor;
+  const interval = idleIntervalMs > intervalMs ? 'idleIntervalMs' : 'intervalMs';
+  const noticedMs = monitor[interval] + timeoutMs;
   if (failover.holdMs === 0 || failover.holdMs > noticedMs) return [];
   return [
-    `failover.holdMs: ${failover.holdMs} is not longer than monitor.intervalMs + monitor.timeoutMs (${noticedMs}): held writes would fail before a dead primary is noticed; expected more, or 0 to hold none`,
+    `failover.holdMs: ${failover.holdMs} is not longer than monitor.${interval} + monitor.timeoutMs (${noticedMs}): held writes would fail before a dead primary is noticed; expected more, or 0 to hold none`,
   ];
 }
 
@@ -124,12 +133,14 @@ function identityNeedsNames({ servers, serverTls }: Config): string[] {
 
 /** A rule without an outcome is half a thought: it would hide nothing and change nothing. */
 function rulesSaySomething({ rules }: Config): string[] {
-  return rules.flatMap(({ target, consistency, maxLagMs, poolMode, assumeRead }, index) =>
-    assumeRead || [target, consistency, maxLagMs, poolMode].some((value) => value !== null)
-      ? []
-      : [
-          `rules[${index}]: gives nothing, expected at least one of "target", "consistency", "maxLagMs", "poolMode", "assumeRead"`,
-        ],
+  return rules.flatMap(
+    ({ target, consistency, maxLagMs, replicaTags, poolMode, assumeRead }, index) =>
+      assumeRead ||
+      [target, consistency, maxLagMs, replicaTags, poolMode].some((value) => value !== null)
+        ? []
+        : [
+            `rules[${index}]: gives nothing, expected at least one of "target", "consistency", "maxLagMs", "replicaTags", "poolMode", "assumeRead"`,
+          ],
   );
 }
 
@@ -152,4 +163,58 @@ function ruleNamesAreDistinct({ rules }: Config): string[] {
     (at, name, first) =>
       `rules[${named[at]?.index}].name: "${name}" is also the name of rules[${named[first]?.index}]`,
   );
+}
+
+/** A proxy that the others do not count on would acknowledge writes that their reads miss. */
+function groupIsComplete({ coordination }: Config): string[] {
+  const { redis, name, members, leaseMs } = coordination;
+  const problems = duplicates(
+    members,
+    (member) => member,
+    (index, member, first) =>
+      `coordination.members[${index}]: "${member}" is also coordination.members[${first}]`,
+  );
+  if (redis === null) return problems;
+  if (members.length === 0) {
+    problems.push('coordination.members: empty, expected the names of all proxies of the group');
+  } else if (name !== null && !members.includes(name)) {
+    problems.push(`coordination.members: "${name}" is missing, which is coordination.name`);
+  }
+  if (redis.commandTimeoutMs >= leaseMs) {
+    problems.push(
+      `coordination.redis.commandTimeoutMs: ${redis.commandTimeoutMs} is not shorter than coordination.leaseMs (${leaseMs}): an answer would come too late to count`,
+    );
+  }
+  return problems;
+}
+
+/** Nobody could ever ask for a reserved server without tags. */
+function reservedServersHaveTags({ servers }: Config): string[] {
+  return servers.flatMap(({ reserved, tags }, index) =>
+    reserved && tags.length === 0
+      ? [
+          `servers[${index}].tags: found none, expected those that reads ask for, since servers[${index}].reserved is true`,
+        ]
+      : [],
+  );
+}
+
+function someServerTakesEachRead({ servers, rules }: Config): string[] {
+  const known = new Set(servers.flatMap(({ tags }) => tags));
+  const list = known.size === 0 ? 'no tags' : [...known].map((tag) => `"${tag}"`).join(', ');
+  return rules.flatMap(({ replicaTags }, index) => {
+    if (replicaTags === null) return [];
+    if (servers.some(({ tags }) => replicaTags.every((tag) => tags.includes(tag)))) return [];
+    const found = replicaTags.map((tag) => `"${tag}"`).join(', ');
+    return [
+      `rules[${index}].replicaTags: found ${found}, which no server has${replicaTags.length > 1 ? ' together' : ''}; the servers have ${list}`,
+    ];
+  });
+}
+
+function restsAreOrdered({ routing: { ejection } }: Config): string[] {
+  if (ejection.maxMs >= ejection.baseMs) return [];
+  return [
+    `routing.ejection.maxMs: found ${ejection.maxMs}, expected at least routing.ejection.baseMs (${ejection.baseMs})`,
+  ];
 }

@@ -13,10 +13,13 @@ import {
   secret,
   section,
   sizeBytes,
+  tableName,
   text,
   type ValueSources,
 } from './leaves.ts';
-import { CONSISTENCIES, POOL_MODES, rules } from './rule-schema.ts';
+import { coordination } from './coordination-schema.ts';
+import { routing } from './routing-schema.ts';
+import { POOL_MODES, rules } from './rule-schema.ts';
 
 /**
  * The one table of the configuration: type, default, range, description and whether a change could
@@ -90,11 +93,14 @@ function server() {
     port: integer(1, 65_535).default(3306).meta(live('Port of the server')),
     tags: list(name('a tag'), 32)
       .default([])
-      .meta(live('Labels of your own, shown with the server')),
+      .meta(live('Labels of your own, for reads that ask for them (`replica_tags`)')),
+    reserved: flag()
+      .default(false)
+      .meta(live('Only reads that ask for its tags are for this server')),
     zone: name('a zone')
       .nullable()
       .prefault(null)
-      .meta(live('Where it stands, shown with the server')),
+      .meta(live('Where it stands, see `routing.zone`')),
     weight: integer(0, 1000)
       .default(1)
       .meta(live('Share of the reads, relative to the other replicas; 0 takes none')),
@@ -125,9 +131,35 @@ function monitor(sources: ValueSources) {
     user: text('an account name', 80).meta(live('Account that probes the servers')),
     password: secret(sources).meta(live('Its password')),
     intervalMs: durationMs(10, 60_000).default(250).meta(live('Between two probes of a server')),
+    idleIntervalMs: durationMs(10, 60_000)
+      .default(1000)
+      .meta(live('The same while nothing is written and no client does anything')),
     timeoutMs: durationMs(50, 60_000)
       .default(1000)
       .meta(live('A server that has not answered a probe by then is down')),
+  });
+}
+
+function lag(sources: ValueSources) {
+  const heartbeat = section({
+    enabled: flag()
+      .default(false)
+      .meta(live('Write a row to the primary at an interval, and tell lag by it too')),
+    table: tableName()
+      .default('lagwise.heartbeat')
+      .meta(live('Table of that row, made where it is missing')),
+    intervalMs: durationMs(10, 60_000).default(250).meta(live('Between two heartbeats')),
+    user: text('an account name', 80)
+      .nullable()
+      .prefault(null)
+      .meta(live("Account that writes it; null: the monitor's")),
+    password: secret(sources).nullable().prefault(null).meta(live('Its password')),
+  });
+  return section({
+    fastIntervalMs: durationMs(5, 60_000)
+      .default(25)
+      .meta(live('Between two light probes while a read waits for a replica, or lag changes')),
+    heartbeat: heartbeat.prefault({}).meta({ description: 'Heartbeats' }),
   });
 }
 
@@ -154,23 +186,6 @@ const auth = () =>
       .meta(live('Failed logins of one client address within `windowMs` before it is blocked')),
     windowMs: durationMs(100).default(60_000).meta(live('Length of that window')),
     blockMs: durationMs(100).default(30_000).meta(live('How long the address stays blocked')),
-  });
-
-const routing = () =>
-  section({
-    maxLagMs: durationMs(0)
-      .default(10_000)
-      .meta(live('A replica that lags by more, or by an unknown amount, takes no reads')),
-    fallback: oneOf(['primary', 'error'])
-      .default('primary')
-      .meta(live('Where reads go when no replica may take them')),
-    consistency: oneOf(CONSISTENCIES)
-      .default('session')
-      .meta(
-        live(
-          '`session`: a session sees its own writes; `eventual`: whatever the replica has; `strong`: reads go to the primary',
-        ),
-      ),
   });
 
 const failover = () =>
@@ -259,6 +274,7 @@ export function makeConfigSchema(sources: ValueSources) {
     ),
     serverTls: serverTls(sources).prefault({}).meta(described('TLS towards servers')),
     monitor: monitor(sources).meta(described('How servers are watched')),
+    lag: lag(sources).prefault({}).meta(described('How lag is measured')),
     users: users(sources).meta(
       live('Who may log in: every account of the servers (`"passthrough"`), or a list'),
     ),
@@ -267,6 +283,9 @@ export function makeConfigSchema(sources: ValueSources) {
     rules: rules(),
     failover: failover().prefault({}).meta(described('What happens when the primary changes')),
     pool: pool().prefault({}).meta(described('Connections to servers')),
+    coordination: coordination(sources)
+      .prefault({})
+      .meta(described('Several proxies as one, for reads of consistency `global`')),
     shutdown: section({
       drainMs: durationMs(0, 3_600_000)
         .default(10_000)

@@ -72,6 +72,26 @@ export function containsMariadb(whole: MariadbPosition, part: MariadbPosition): 
   return true;
 }
 
+/** The position of a server that has everything of both. */
+export function uniteMariadb(left: MariadbPosition, right: MariadbPosition): MariadbPosition {
+  const result = new Map(left);
+  for (const [domain, gtid] of right) {
+    const known = result.get(domain);
+    if (known === undefined || known.sequence < gtid.sequence) result.set(domain, gtid);
+  }
+  return result;
+}
+
+/** The domains of `part` in which `whole` is behind. */
+export function missingMariadb(whole: MariadbPosition, part: MariadbPosition): MariadbPosition {
+  const result = new Map<number, MariadbGtid>();
+  for (const [domain, gtid] of part) {
+    const held = whole.get(domain);
+    if (held === undefined || held.sequence < gtid.sequence) result.set(domain, gtid);
+  }
+  return result;
+}
+
 /** The text form, domains in ascending order. */
 export function formatMariadbPosition(position: MariadbPosition): string {
   return [...position.values()]

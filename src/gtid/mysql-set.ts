@@ -98,6 +98,13 @@ export function normalise(intervals: readonly number[]): readonly number[] {
   return joined;
 }
 
+/** How many intervals the set has: how long it is. */
+export function countIntervals(set: MysqlGtidSet): number {
+  let count = 0;
+  for (const intervals of set.values()) count += intervals.length / 2;
+  return count;
+}
+
 /** An element of a flat interval list; past the end it is beyond every transaction number. */
 export function numberAt(intervals: readonly number[], at: number): number {
   return intervals[at] ?? Number.POSITIVE_INFINITY;

@@ -99,6 +99,7 @@ export class ContainerHost implements ServerHost {
       socketPath: `${HOME}/server.sock`,
       pidPath: `${HOME}/server.pid`,
       logPath: 'stderr',
+      tmpDir: '/tmp',
     };
     const options = serverOptions(this.#programs.flavor, place, this.#state.semiSync);
     // An absent --log-error is standard error, which the engine keeps; root is who runs it inside.

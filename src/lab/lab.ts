@@ -193,15 +193,20 @@ export class Lab implements AsyncDisposable {
    * Makes a replica show each transaction at least `lagMs` after its commit on the primary; 0 ends
    * it, and so does any change of what the replica follows. Whole seconds are the replica's
    * SOURCE_DELAY, the rest a delay on the way from its source: docs/lab.md says how they differ.
+   * With `onTheWay` all of it is.
    */
-  async setLag(id: string, lagMs: number): Promise<void> {
+  async setLag(
+    id: string,
+    lagMs: number,
+    options: { readonly onTheWay?: boolean } = {},
+  ): Promise<void> {
     if (!Number.isFinite(lagMs) || lagMs < 0 || lagMs > MAX_LAG_MS) {
       throw new LagwiseError('lab', `A lag is from 0 to ${MAX_LAG_MS} ms, not ${lagMs}`);
     }
     if (id === this.#state.primary) {
       throw new LagwiseError('lab', `${id} is the primary: only a replica can lag`);
     }
-    await this.#connect(this.#record(id), lagMs);
+    await this.#connect(this.#record(id), lagMs, options.onTheWay === true);
     this.#save();
     this.#say(lagMs === 0 ? `${id} lags no more` : `${id} lags by ${lagMs} ms`);
   }
@@ -323,10 +328,10 @@ export class Lab implements AsyncDisposable {
     this.#say(`${server.id} follows ${this.#state.primary} by GTID, both threads run`);
   }
 
-  async #connect(server: ServerRecord, lagMs: number): Promise<void> {
+  async #connect(server: ServerRecord, lagMs: number, onTheWay = false): Promise<void> {
     const primary = this.#record(this.#state.primary);
-    const delayS = Math.floor(lagMs / 1000);
-    const restMs = lagMs % 1000;
+    const delayS = onTheWay ? 0 : Math.floor(lagMs / 1000);
+    const restMs = lagMs - delayS * 1000;
     if (restMs === 0) this.#host.endDetour(server);
     const source =
       restMs === 0 ? this.#host.source(primary) : await this.#host.detour(server, primary, restMs);

@@ -54,7 +54,9 @@ export class ProcessHost implements ServerHost {
     }
     await this.#removeRemains(server);
     const { server: program, flavor } = this.#programs;
-    const options = serverOptions(flavor, this.#place(server), this.#state.semiSync);
+    const place = this.#place(server);
+    await mkdir(place.tmpDir, { recursive: true });
+    const options = serverOptions(flavor, place, this.#state.semiSync);
     const output = await open(join(this.#dir, server.id, 'output.log'), 'a');
     try {
       const child = spawn(
@@ -156,6 +158,7 @@ export class ProcessHost implements ServerHost {
       ...this.paths(server),
       pidPath: join(this.#dir, server.id, 'mysqld.pid'),
       logPath: join(this.#dir, server.id, 'error.log'),
+      tmpDir: join(this.#dir, server.id, 'tmp'),
     };
   }
 }

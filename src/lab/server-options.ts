@@ -14,6 +14,11 @@ export interface ServerPlace {
   readonly socketPath: string;
   readonly pidPath: string;
   readonly logPath: string;
+  /**
+   * A folder of its own for temporary files: a MariaDB that starts deletes the temporary tables that
+   * it finds there, those of running servers too.
+   */
+  readonly tmpDir: string;
 }
 
 /**
@@ -26,6 +31,7 @@ export function serverOptions(flavor: Flavor, place: ServerPlace, semiSync: bool
     `--socket=${place.socketPath}`,
     `--pid-file=${place.pidPath}`,
     `--log-error=${place.logPath}`,
+    `--tmpdir=${place.tmpDir}`,
     `--port=${place.port}`,
     `--bind-address=${place.bindAddress}`,
     `--server-id=${place.serverNumber}`,

@@ -71,6 +71,7 @@ async function initialiseMysql(
     `--datadir=${join(dir, 'data')}`,
     `--init-file=${initPath}`,
     `--log-error=${join(dir, 'initialise.log')}`,
+    `--tmpdir=${dir}`,
     // The log is part of every copy; servers grow theirs to the usual size when they start.
     '--innodb-redo-log-capacity=8M',
     ...asRoot(),
@@ -95,6 +96,7 @@ async function initialiseMariadb(
     '--bootstrap',
     `--datadir=${dataDir}`,
     `--log-error=${join(dir, 'initialise.log')}`,
+    `--tmpdir=${dir}`,
     '--enforce-storage-engine=',
     '--max-allowed-packet=8M',
     '--net-buffer-length=16K',

@@ -1,22 +1,35 @@
-import { LagwiseError } from '../lib/errors.ts';
 import type { ReplicaChannel, ServerReport } from '../topology/observation.ts';
-import type { Dialect } from './dialect.ts';
-import { type Row, shown } from './rows.ts';
+import type { Dialect, ProbeParts } from './dialect.ts';
+import { channelFilter } from './read-filters.ts';
+import { ageMs, beatOf, clockMsOf, type Stamps, stampsOf } from './read-position.ts';
+import { isOn, type Row, missing, optionalNumber, optionalText, text } from './rows.ts';
+
+/** What is known of a server's binary log. */
+export type LogFilter = Pick<ServerReport, 'logFilter' | 'logFilterProblem'>;
 
 /**
- * Makes a report of a probe's result sets: variables, channels and perhaps commit timestamps.
- * Throws LagwiseError (`backend-protocol`) if a column is missing.
+ * Makes a report of a probe's result sets, which are as `probeSql` asks for them. Throws
+ * LagwiseError (`backend-protocol`) if a column is missing.
  */
-export function readReport(dialect: Dialect, results: readonly (readonly Row[])[]): ServerReport {
+export function readReport(
+  { dialect, log }: { readonly dialect: Dialect; readonly log: LogFilter },
+  parts: ProbeParts,
+  results: readonly (readonly Row[])[],
+): ServerReport {
   const [variables] = results[0] ?? [];
   if (variables === undefined) throw missing('row of variables');
-  const commitLags = commitLagsOf(results[2] ?? []);
+  const stamps = parts.commitTimestamps ? stampsOf(results[2] ?? []) : [];
+  const [logged] = parts.commitTimestamps ? (results[3] ?? []) : [];
   const isMariadb = dialect.flavor === 'mariadb';
   // With any other mode the replicas' transactions may be anonymous and the sets prove nothing.
   const hasGtids = isMariadb || text(variables, 'gtidMode') === 'ON';
   // Long sets are printed in several lines.
   const gtidSet = hasGtids ? text(variables, 'gtidSet').replaceAll('\n', '') : null;
-  const channels = (results[1] ?? []).map((row) => readChannel(row, hasGtids ? commitLags : null));
+  const serverNumber = Number(text(variables, 'serverNumber'));
+  const channels = (results[1] ?? []).map((row) => ({
+    ...readChannel(row, hasGtids ? stamps : []),
+    filter: channelFilter(row, serverNumber),
+  }));
   return {
     t: 'ok',
     flavor: dialect.flavor,
@@ -24,17 +37,23 @@ export function readReport(dialect: Dialect, results: readonly (readonly Row[])[
     readOnly: isOn(variables, 'readOnly'),
     superReadOnly: !isMariadb && isOn(variables, 'superReadOnly'),
     serverUuid: isMariadb ? null : text(variables, 'serverUuid'),
-    serverNumber: Number(text(variables, 'serverNumber')),
+    serverNumber,
     logsGtids: hasGtids && isOn(variables, 'logBin'),
+    ...log,
     gtidSet,
     appliedGtidSet: isMariadb ? text(variables, 'appliedGtidSet') : gtidSet,
     binlogState: isMariadb ? text(variables, 'binlogState') : null,
     channels,
+    clockMs: clockMsOf(variables),
+    loggedAgeMs: logged === undefined ? null : ageMs(logged, 'loggedAgoUs'),
+    heartbeat: parts.heartbeatSql === null ? null : beatOf(results.at(-1)),
   };
 }
 
-function readChannel(row: Row, commitLags: ReadonlyMap<string, number> | null): ReplicaChannel {
+function readChannel(row: Row, stamps: readonly Stamps[]): Omit<ReplicaChannel, 'filter'> {
   const name = optionalText(row, ['Channel_Name', 'Connection_name']) ?? '';
+  const known = stamps.find((stamp) => stamp.name === name);
+  const delayS = optionalNumber(row, ['SQL_Delay']) ?? 0;
   return {
     name,
     sourceHost: optionalText(row, ['Source_Host', 'Master_Host']) ?? '',
@@ -45,9 +64,19 @@ function readChannel(row: Row, commitLags: ReadonlyMap<string, number> | null): 
     applier: optionalText(row, ['Replica_SQL_Running', 'Slave_SQL_Running']) === 'Yes',
     receiverError: receiverError(row),
     applierError: applierError(row),
-    commitLagMs: commitLags?.get(name) ?? null,
+    commitLagMs: known?.commitLagMs ?? null,
+    isApplying: known?.isApplying ?? (isDelaying(row) ? false : null),
+    appliedAgeMs: known?.appliedAgeMs ?? null,
+    receivedGtidSet:
+      optionalText(row, ['Retrieved_Gtid_Set', 'Gtid_IO_Pos'])?.replaceAll('\n', '') ?? null,
+    configuredDelayMs: delayS * 1000,
     secondsBehind: optionalNumber(row, ['Seconds_Behind_Source', 'Seconds_Behind_Master']),
   };
+}
+
+/** The applier lets a transaction wait until its configured delay is over. */
+function isDelaying(row: Row): boolean {
+  return optionalNumber(row, ['SQL_Remaining_Delay']) !== null;
 }
 
 /** MariaDB knows `Preparing` besides `Yes`, `No` and `Connecting`. */
@@ -70,53 +99,4 @@ function applierError(row: Row): string | null {
   return errno === null || errno === 0
     ? null
     : `error ${errno}, its text is in the replication status of the server`;
-}
-
-/** By channel: 0 when all that was received is applied, else the age of the oldest that is not. */
-function commitLagsOf(rows: readonly Row[]): ReadonlyMap<string, number> {
-  const lags = new Map<string, number>();
-  for (const row of rows) {
-    const lagUs = shown(row, 'appliedAll') === '1' ? 0 : oldestPendingUs(row);
-    // The clocks of two machines: a commit in the replica's future is one of just now.
-    if (lagUs !== null) lags.set(text(row, 'channel'), Math.max(0, lagUs / 1000));
-  }
-  return lags;
-}
-
-function oldestPendingUs(row: Row): number | null {
-  const applying = optionalNumber(row, ['applyingAgoUs']);
-  const scheduling = optionalNumber(row, ['schedulingAgoUs']);
-  if (applying === null && scheduling === null) return optionalNumber(row, ['queuedAgoUs']);
-  return Math.max(applying ?? 0, scheduling ?? 0);
-}
-
-/** MariaDB 12 shows words for `read_only`, of which only OFF lets everybody write. */
-function isOn(row: Row, column: string): boolean {
-  const value = text(row, column).toUpperCase();
-  return value !== '0' && value !== 'OFF';
-}
-
-function text(row: Row, column: string): string {
-  const value = shown(row, column);
-  if (value === null) throw missing(`column ${column}`);
-  return value;
-}
-
-function optionalText(row: Row, columns: readonly string[]): string | null {
-  for (const column of columns) {
-    const value = shown(row, column);
-    if (value !== null && value !== '') return value;
-  }
-  return null;
-}
-
-function optionalNumber(row: Row, columns: readonly string[]): number | null {
-  const found = optionalText(row, columns);
-  if (found === null) return null;
-  const value = Number(found);
-  return Number.isFinite(value) ? value : null;
-}
-
-function missing(what: string): LagwiseError {
-  return new LagwiseError('backend-protocol', `The answer to the probe lacks a ${what}`);
 }

@@ -1,9 +1,19 @@
 import { LagwiseError, messageOf } from '../lib/errors.ts';
 import type { ServerId } from '../lib/ids.ts';
-import type { Observation, ServerReport } from '../topology/observation.ts';
-import { type Dialect, dialectOf, GREETING_SQL, probeSql } from './dialect.ts';
+import type { Observation, PositionReport, ServerReport } from '../topology/observation.ts';
+import {
+  type Dialect,
+  dialectOf,
+  GREETING_SQL,
+  lightSql,
+  type ProbeKind,
+  type ProbeParts,
+  probeSql,
+} from './dialect.ts';
 import { codeOf, ProbeConnection, type ProbeTarget } from './probe-connection.ts';
-import { readReport } from './read-report.ts';
+import { binaryLogFilter } from './read-filters.ts';
+import { readPosition } from './read-position.ts';
+import { type LogFilter, readReport } from './read-report.ts';
 import { type Row, shown } from './rows.ts';
 
 /** What one server's probe needs. */
@@ -16,30 +26,52 @@ export interface ServerProbeOptions {
   readonly nowMs: () => number;
   /** The connection that is kept between probes was lost: often the first sign of a dead server. */
   readonly onLost: () => void;
+  /** Reads the newest heartbeat that the server shows; null without heartbeats. */
+  readonly heartbeatSql?: string | null;
+  /** The account may not read what lag is told from; called once for each reason, which is the server's. */
+  readonly onDenied?: (why: string) => void;
 }
 
 interface Link {
   readonly connection: ProbeConnection;
   readonly dialect: Dialect;
+  /** Options of a server's start: asked once, since the answer waits for commits under way. */
+  readonly log: LogFilter;
   /** Cleared when the server refuses them to the monitor's account. */
   commitTimestamps: boolean;
+  /** The heartbeat is not looked for before then: it was not there, or was refused. */
+  heartbeatFromMs: number;
+  /** It had channels when it was last asked for everything; null before that. */
+  isReplica: boolean | null;
 }
 
 /** Access denied (1044, 1045, 1142, 1227), no such table or column: the account or the server lacks it. */
-const NOT_AVAILABLE = new Set([1044, 1054, 1142, 1143, 1146, 1227, 1305]);
+const NOT_AVAILABLE = new Set([1044, 1049, 1054, 1142, 1143, 1146, 1227, 1305]);
+
+/** Those of them by which a table is denied to the account. */
+const DENIED = new Set([1044, 1142, 1143]);
+/** Reasons that are remembered, so that each is told once: a table or two. */
+const MAX_DENIALS = 8;
+
+/** A server without the heartbeat is asked for it again after so long, ms. */
+const HEARTBEAT_RETRY_MS = 2000;
 
 /** Asks one server, over one connection that is kept between probes. One probe at a time. */
 export class ServerProbe {
   readonly #options: ServerProbeOptions;
   #link: Link | null = null;
   #running: AbortController | null = null;
+  readonly #denials = new Set<string>();
 
   constructor(options: ServerProbeOptions) {
     this.#options = options;
   }
 
-  /** Never rejects: whatever goes wrong is the observation. Takes `timeoutMs` at most. */
-  async run(): Promise<Observation> {
+  /**
+   * Never rejects: whatever goes wrong is the observation. Takes `timeoutMs` at most. A light probe
+   * becomes a full one where it is not known yet what to ask for.
+   */
+  async run(kind: ProbeKind = 'full'): Promise<Observation> {
     const { id, timeoutMs, nowMs } = this.#options;
     const startedAtMs = nowMs();
     const running = new AbortController();
@@ -50,7 +82,7 @@ export class ServerProbe {
       setImmediate(() => setImmediate(() => running.abort(tooLate(timeoutMs))));
     }, timeoutMs);
     try {
-      const result = await this.#ask(running.signal);
+      const result = await this.#ask(kind, running.signal);
       return { serverId: id, startedAtMs, finishedAtMs: nowMs(), result };
     } catch (error) {
       this.#drop();
@@ -68,11 +100,11 @@ export class ServerProbe {
     this.#drop();
   }
 
-  async #ask(signal: AbortSignal): Promise<ServerReport> {
+  async #ask(kind: ProbeKind, signal: AbortSignal): Promise<ServerReport | PositionReport> {
     const kept = this.#link;
     if (kept?.connection.isAlive === true) {
       try {
-        return await this.#query(kept, signal);
+        return await this.#query(kept, kind, signal);
       } catch (error) {
         // An idle connection that was closed says nothing of the server: ask on a new one.
         if (signal.aborted || isUsable(kept)) throw error;
@@ -80,7 +112,7 @@ export class ServerProbe {
     }
     this.#drop();
     this.#link = await this.#connect(signal);
-    return this.#query(this.#link, signal);
+    return this.#query(this.#link, 'full', signal);
   }
 
   async #connect(signal: AbortSignal): Promise<Link> {
@@ -91,30 +123,104 @@ export class ServerProbe {
     try {
       const greeting = (await connection.query(GREETING_SQL, signal)).at(-1)?.[0];
       const dialect = dialectOf(shown(greeting, 'version') ?? '');
-      return { connection, dialect, commitTimestamps: dialect.hasCommitTimestamps };
+      return {
+        connection,
+        dialect,
+        log: await askLog(connection, dialect, signal),
+        commitTimestamps: dialect.hasCommitTimestamps,
+        heartbeatFromMs: Number.NEGATIVE_INFINITY,
+        isReplica: null,
+      };
     } catch (error) {
       connection.destroy();
       throw error;
     }
   }
 
-  async #query(link: Link, signal: AbortSignal): Promise<ServerReport> {
-    const ask = async (): Promise<(readonly Row[])[]> =>
-      link.connection.query(probeSql(link.dialect, link.commitTimestamps), signal);
-    try {
-      return readReport(link.dialect, await ask());
-    } catch (error) {
-      const { errno } = codeOf(error);
-      if (!link.commitTimestamps || errno === null || !NOT_AVAILABLE.has(errno)) throw error;
-      // The rest is enough to route by; lag then comes from GTID samples alone.
-      link.commitTimestamps = false;
-      return readReport(link.dialect, await ask());
+  async #query(
+    link: Link,
+    kind: ProbeKind,
+    signal: AbortSignal,
+  ): Promise<ServerReport | PositionReport> {
+    for (;;) {
+      const parts = this.#partsOf(link);
+      try {
+        return await this.#queryOnce(link, { kind, parts, signal });
+      } catch (error) {
+        const { errno } = codeOf(error);
+        if (errno === null || !NOT_AVAILABLE.has(errno) || !this.#doWithout(link, parts)) {
+          throw error;
+        }
+        if (DENIED.has(errno)) this.#denied(messageOf(error));
+      }
     }
+  }
+
+  #denied(why: string): void {
+    if (this.#denials.has(why) || this.#denials.size >= MAX_DENIALS) return;
+    this.#denials.add(why);
+    this.#options.onDenied?.(why);
+  }
+
+  async #queryOnce(
+    link: Link,
+    { kind, parts, signal }: { kind: ProbeKind; parts: ProbeParts; signal: AbortSignal },
+  ): Promise<ServerReport | PositionReport> {
+    const { dialect, isReplica } = link;
+    const ask = (sql: string): Promise<(readonly Row[])[]> => link.connection.query(sql, signal);
+    if (kind === 'light' && isReplica !== null) {
+      const results = await ask(lightSql(dialect, parts, isReplica));
+      // A row for each channel: without one it is a replica no more, and what else it is counts.
+      if (results[0]?.[0] !== undefined) return readPosition(dialect, parts, results);
+    }
+    const report = readReport(link, parts, await ask(probeSql(dialect, parts)));
+    link.isReplica = report.channels.length > 0;
+    return report;
+  }
+
+  #partsOf(link: Link): ProbeParts {
+    const { heartbeatSql = null, nowMs } = this.#options;
+    return {
+      commitTimestamps: link.commitTimestamps,
+      heartbeatSql: nowMs() >= link.heartbeatFromMs ? heartbeatSql : null,
+    };
+  }
+
+  /** Leaves out what may have been refused; false when there is nothing left to leave out. */
+  #doWithout(link: Link, parts: ProbeParts): boolean {
+    if (parts.heartbeatSql !== null) {
+      link.heartbeatFromMs = this.#options.nowMs() + HEARTBEAT_RETRY_MS;
+      return true;
+    }
+    if (!parts.commitTimestamps) return false;
+    // The rest is enough to route by; lag then comes from GTID samples alone.
+    link.commitTimestamps = false;
+    return true;
   }
 
   #drop(): void {
     this.#link?.connection.destroy();
     this.#link = null;
+  }
+}
+
+/** Where the server does not tell, the rest is still worth knowing. */
+async function askLog(
+  connection: ProbeConnection,
+  dialect: Dialect,
+  signal: AbortSignal,
+): Promise<LogFilter> {
+  try {
+    const [rows = []] = await connection.query(dialect.logStatusSql, signal);
+    return { logFilter: binaryLogFilter(rows), logFilterProblem: null };
+  } catch (error) {
+    const { errno } = codeOf(error);
+    if (errno === null || !connection.isAlive) throw error;
+    const right = dialect.flavor === 'mariadb' ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
+    const why = NOT_AVAILABLE.has(errno)
+      ? `the monitor's account lacks the privilege ${right}`
+      : messageOf(error);
+    return { logFilter: null, logFilterProblem: why };
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { DirectWriter } from './direct-write.ts';
 
 /** Who receives what a {@link ByteStream} brings. Methods of one object: no closure per event. */
 export interface ByteSink {
@@ -36,6 +37,8 @@ export class SocketStream implements ByteStream {
   private sink: ByteSink | null = null;
   private error: Error | null = null;
   private paused = false;
+  /** Null where there is none to be had; undefined before the first write. */
+  private writer: DirectWriter | null | undefined;
 
   constructor(socket: Socket | TLSSocket) {
     this.socket = socket;
@@ -54,7 +57,7 @@ export class SocketStream implements ByteStream {
   }
 
   get pendingBytes(): number {
-    return this.socket.writableLength;
+    return this.socket.writableLength + (this.writer?.pendingBytes ?? 0);
   }
 
   setSink(sink: ByteSink): void {
@@ -69,7 +72,15 @@ export class SocketStream implements ByteStream {
   }
 
   write(bytes: Buffer): boolean {
-    return this.socket.write(bytes);
+    const { socket } = this;
+    if (this.writer === undefined && !socket.connecting) {
+      this.writer = DirectWriter.of(socket, () => this.sink?.onDrain());
+    }
+    // Behind what the socket still has to send, as long as it has.
+    if (this.writer && socket.writableLength === 0 && !socket.destroyed) {
+      return this.writer.write(bytes);
+    }
+    return socket.write(bytes);
   }
 
   pause(): void {

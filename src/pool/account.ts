@@ -17,8 +17,6 @@ export class PoolAccount {
   uses = 0;
   /** Of these, sessions. */
   sessions = 0;
-  /** Its clients ask for what a statement left behind: such connections are kept for them longer. */
-  asksAfterwards = false;
 
   constructor(key: string, identity: Identity) {
     this.key = key;

@@ -5,7 +5,7 @@ import type { ServerStatements } from '../telemetry/statement-metrics.ts';
 import { COM } from '../wire/command.ts';
 import { frame } from '../wire/writer.ts';
 import type { PoolAccount } from './account.ts';
-import { afterReset } from './charsets.ts';
+import { afterReset, NAMES } from './charsets.ts';
 import type { ServerLoad } from './server-load.ts';
 import { StateProfile } from './state-profile.ts';
 import { type StatementBudget, StatementCache } from './statement-cache.ts';
@@ -22,6 +22,8 @@ export interface BackendUser {
 
 /** A client for whom a connection is kept, since it may ask for what its statement left there. */
 export interface Keeper {
+  /** It has asked in vain for what a statement left behind: others wait a while for what it keeps. */
+  readonly asksAfterwards: boolean;
   /**
    * Others need the connection. What cannot be lost is saved first: then the promise is to be
    * awaited; null when there is nothing to save.
@@ -113,6 +115,11 @@ export class BackendConnection implements ByteSink {
   insertIdOf: object | null = null;
   /** It has state that only COM_RESET_CONNECTION takes back. */
   tainted = false;
+  /**
+   * Settles when the KILLs that are on their way to its thread have arrived, null for none: it must
+   * not become somebody else's meanwhile.
+   */
+  killing: Promise<unknown> | null = null;
   /** A command was sent whose reply has not ended. */
   busy = false;
   private user: BackendUser | null = null;
@@ -162,22 +169,30 @@ export class BackendConnection implements ByteSink {
   onClose(error: Error | null): void {
     const user = this.user;
     this.user = null;
+    if (this.busy) this.load.faults += 1;
     this.markClosed();
     user?.onBackendClose(this, error);
   }
 
-  /** COM_RESET_CONNECTION succeeded. */
-  noteReset(): void {
+  /**
+   * COM_RESET_CONNECTION succeeded.
+   * @param names the character set of a SET NAMES behind it, null for none
+   */
+  noteReset(names: string | null = null): void {
     this.prepared.clear();
-    this.profile = this.profile === null ? null : this.stateAfterReset(this.profile);
+    this.profile = this.profile === null ? null : this.stateAfterReset(this.profile, names);
     this.leftovers = 0;
     this.tainted = false;
     this.keeper = null;
     this.insertIdOf = null;
   }
 
-  private stateAfterReset({ schema, multiStatements }: StateProfile): StateProfile {
-    const variables = afterReset(this.born.variables, this.flavor);
+  private stateAfterReset(
+    { schema, multiStatements }: StateProfile,
+    names: string | null,
+  ): StateProfile {
+    const variables = new Map(afterReset(this.born.variables, this.flavor));
+    if (names !== null) variables.set(NAMES, names);
     return StateProfile.of({ schema, multiStatements, variables });
   }
 

@@ -41,7 +41,8 @@ export function chosenAtLogin(told: {
 
 /**
  * What COM_RESET_CONNECTION leaves of the variables that a login chose: MySQL goes back to its own
- * character sets, MariaDB to the login's; IGNORE_SPACE, a flag of the login, stays in both.
+ * character sets and keeps IGNORE_SPACE, a flag of the login; MariaDB goes back to the login's
+ * character sets and forgets the flag.
  */
 export const afterReset = (
   chosen: ReadonlyMap<string, string>,
@@ -50,7 +51,7 @@ export const afterReset = (
   new Map(
     [...chosen].filter(([name]) => {
       const isCharset = name === NAMES || isCharsetVariable(name);
-      return isCharset ? flavor === 'mariadb' : name === 'sql_mode';
+      return isCharset ? flavor === 'mariadb' : name === 'sql_mode' && flavor === 'mysql';
     }),
   );
 

@@ -17,10 +17,19 @@ export interface Wish {
   readonly account: PoolAccount;
   /** The state that it will be brought to: a connection that is in it already is preferred. */
   readonly profile: StateProfile;
-  /** Aborted when nobody wants it any more. */
+  /** Aborted when nobody wants it any more: with a LagwiseError where not the client has left. */
   readonly gone: AbortSignal;
   /** It must be a new one, since the server is to judge this login; null where any will do. */
   readonly fresh: FreshLogin | null;
+  /** It waits no longer than until then (monotonic ms), even if `pool.waitMs` is more. */
+  readonly untilMs?: number;
+}
+
+/** Why a wait was given up: what aborted it. */
+export function goneError(gone: AbortSignal): LagwiseError {
+  const reason: unknown = gone.reason;
+  if (reason instanceof LagwiseError) return reason;
+  return new LagwiseError('client-network', 'The client left while its statement waited');
 }
 
 /** Somebody who waits for a connection: until there is one, the limit has passed, or he has left. */
@@ -31,7 +40,7 @@ export class PoolWaiter {
   private readonly reject: (error: unknown) => void;
   private timer: NodeJS.Timeout | null = null;
   private readonly onGone = () => {
-    this.fail(new LagwiseError('client-network', 'The client left'));
+    this.fail(goneError(this.wish.gone));
   };
   private onEnd: (() => void) | null = null;
 
@@ -43,11 +52,15 @@ export class PoolWaiter {
     this.reject = reject;
   }
 
-  /** Has to wait: bounded by `waitMs`, told by `onEnd` when it is over, however it ends. */
-  queue(waitMs: number, whyLate: () => LagwiseError, onEnd: () => void): void {
+  /**
+   * Has to wait: bounded by `maxMs` and by what is wished, told by `onEnd` when it is over, however
+   * it ends.
+   */
+  queue(maxMs: number, whyLate: () => LagwiseError, onEnd: () => void): void {
+    const { gone, untilMs = Number.POSITIVE_INFINITY } = this.wish;
+    const waitMs = Math.max(0, Math.min(maxMs, untilMs - performance.now()));
     this.onEnd = onEnd;
     this.timer = setTimeout(() => this.fail(whyLate()), waitMs);
-    const { gone } = this.wish;
     if (gone.aborted) this.onGone();
     else gone.addEventListener('abort', this.onGone, { once: true });
   }

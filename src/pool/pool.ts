@@ -14,6 +14,7 @@ import { killOnServer } from './kill.ts';
 import { OWN_ATTRIBUTES } from './own-attributes.ts';
 import type { Wish } from './pool-waiter.ts';
 import { resetState } from './reset.ts';
+import { isFault } from './server-faults.ts';
 import { ServerLoad } from './server-load.ts';
 import { ServerPool } from './server-pool.ts';
 import { makeRoom } from './statement-cache.ts';
@@ -37,6 +38,8 @@ const SWEEP_MS = 1000;
 
 /** The connections to all servers: lends them, takes them back, knows how much each server carries. */
 export class BackendPool {
+  /** Replicas that take no reads for a while since they stood out, and why. */
+  readonly resting = new Map<ServerId, string>();
   private readonly servers = new Map<ServerId, ServerPool>();
   private readonly accounts = new PoolAccounts();
   private readonly config: Config;
@@ -98,7 +101,7 @@ export class BackendPool {
   /** Gives a connection back; for `reset`, `resetNow` tells when it is done. */
   release(connection: BackendConnection, fate: Fate, nowMs: number): void {
     if (connection.isClosed) return;
-    if (fate === 'discard' || connection.busy) {
+    if (fate === 'discard' || connection.busy || connection.killing !== null) {
       connection.destroy();
     } else if (fate === 'quit') {
       connection.quit();
@@ -192,6 +195,7 @@ export class BackendPool {
       return connection;
     } catch (error) {
       this.accounts.unuse(account);
+      if (isFault(error)) home.load.faults += 1;
       this.noteFailure(server.id, error);
       throw error;
     }

@@ -4,7 +4,7 @@ import type { PoolAccount } from './account.ts';
 import type { BackendConnection, ConnectionHome } from './backend-connection.ts';
 import { describeHolders } from './holders.ts';
 import { IdleConnections } from './idle-connections.ts';
-import { PoolWaiter, type Wish } from './pool-waiter.ts';
+import { goneError, PoolWaiter, type Wish } from './pool-waiter.ts';
 import type { ServerLoad } from './server-load.ts';
 import type { StateProfile } from './state-profile.ts';
 import { StatementBudget } from './statement-cache.ts';
@@ -100,7 +100,7 @@ export class ServerPool implements ConnectionHome {
     const connection = await waiter.promise;
     if (!wish.gone.aborted) return connection;
     this.giveBack(connection, performance.now());
-    throw new LagwiseError('client-network', 'The client left');
+    throw goneError(wish.gone);
   }
 
   /** Takes back a connection whose state is known; with a keeper it stays his for a while. */
@@ -289,10 +289,14 @@ export class ServerPool implements ConnectionHome {
   private makeRoom(account: PoolAccount): boolean {
     const own = this.idle.freeOf(account)[0];
     const onlyOwn = this.isAtOwnLimit(account) || this.size < this.limits.maxPerServer;
-    const oldest = onlyOwn ? own : (own ?? this.idle.oldestFree());
-    if (oldest === null || oldest === undefined) return false;
-    oldest.quit();
-    return this.hasRoom(account);
+    const oldest = own ?? (onlyOwn ? null : this.idle.oldestFree());
+    oldest?.quit();
+    return oldest !== null && this.hasRoom(account);
+  }
+
+  /** Who asks for a connection of the account now waits for what others give back. */
+  mustWait(account: PoolAccount): boolean {
+    return this.waiters.size > 0 || this.isExhausted || this.isAtOwnLimit(account);
   }
 
   private get isExhausted(): boolean {
@@ -328,7 +332,7 @@ export class ServerPool implements ConnectionHome {
 
   /** Whether a connection that is kept for a client may go to another one now. */
   private mayReclaim(connection: BackendConnection): boolean {
-    if (!connection.account.asksAfterwards) return true;
+    if (connection.keeper?.asksAfterwards !== true) return true;
     return performance.now() - connection.idleSinceMs > this.limits.keepMs;
   }
 

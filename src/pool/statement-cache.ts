@@ -12,16 +12,23 @@ export class StatementShape {
   /** The COM_STMT_PREPARE packet as the client sent it. */
   readonly packet: Buffer;
   readonly profile: StateProfile;
+  /**
+   * 0, or which one more of the same it is: a session that has prepared a text twice has two
+   * statements, each with a cursor and long data of its own.
+   */
+  readonly copy: number;
 
-  private constructor(packet: Buffer, profile: StateProfile) {
+  private constructor(packet: Buffer, profile: StateProfile, copy: number) {
     this.packet = packet;
     this.profile = profile;
+    this.copy = copy;
   }
 
-  /** The one shape of this text and state; `packet` is copied where it is new. */
-  static of(packet: Buffer, profile: StateProfile): StatementShape {
-    const key = `${profile.id}:${createHash('sha256').update(packet).digest('base64')}`;
-    return shapes.get(key, () => new StatementShape(Buffer.from(packet), profile));
+  /** The one shape of this text, state and copy; `packet` is copied where it is new. */
+  static of(packet: Buffer, profile: StateProfile, copy = 0): StatementShape {
+    const hash = createHash('sha256').update(packet).digest('base64');
+    const key = `${profile.id}:${copy}:${hash}`;
+    return shapes.get(key, () => new StatementShape(Buffer.from(packet), profile, copy));
   }
 }
 
@@ -108,6 +115,14 @@ export class StatementCache {
 /** The packet that closes a prepared statement; it has no answer. */
 export const encodeStatementClose = (id: number): Buffer =>
   new PacketWriter(5).u8(COM.STMT_CLOSE).u32(id).finish(0);
+
+/** Has a server forget a statement, with its cursor and long data: the next one prepares it anew. */
+export function closeOn(connection: StatementHolder, shape: StatementShape): void {
+  const known = connection.prepared.get(shape);
+  if (known === undefined) return;
+  connection.prepared.remove(shape);
+  connection.stream.write(encodeStatementClose(known.id));
+}
 
 /** A connection as far as its prepared statements go. */
 export interface StatementHolder {

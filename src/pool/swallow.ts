@@ -14,12 +14,13 @@ export interface Swallowed {
   readonly statementId: number;
   /** Session state that came with it, null for none. */
   readonly sessionState: Buffer | null;
-  /** Of a result set, all of its packets; empty for other replies. */
+  /** Of a result set, all of its packets; empty for other replies, and where it is `tooLong`. */
   readonly result: Buffer;
+  readonly tooLong: boolean;
 }
 
-/** The proxy asks for single values only; a longer result is no answer to what it asked. */
-const MAX_RESULT_BYTES = 64 * 1024;
+/** The proxy asks for single values and warnings: of these servers list 1024 unless told otherwise. */
+const MAX_RESULT_BYTES = 256 * 1024;
 
 /**
  * Sends commands of the proxy's own (state to restore, a statement to prepare) on a session's
@@ -103,7 +104,8 @@ class SwallowRun implements BackendUser {
     if (this.kinds[this.results.length] !== REPLY.RESULT) return;
     this.resultBytes += bytes.length;
     if (this.resultBytes > MAX_RESULT_BYTES) {
-      throw new LagwiseError('backend-protocol', 'A result is too long');
+      this.result = [];
+      return;
     }
     // A copy: the chunk's memory is used again for the next read.
     this.result.push(Buffer.from(bytes));
@@ -112,11 +114,13 @@ class SwallowRun implements BackendUser {
   private finishOne(): void {
     const { sessionState } = this;
     const result = Buffer.concat(this.result);
+    const tooLong = this.resultBytes > MAX_RESULT_BYTES;
     this.result = [];
     this.resultBytes = 0;
     const { error: packet } = this.tracker.facts;
     const error = packet === null ? null : decodeErr(packet);
-    this.results.push({ error, sessionState, result, statementId: this.tracker.statementId });
+    const { statementId } = this.tracker;
+    this.results.push({ error, sessionState, result, tooLong, statementId });
     this.sessionState = null;
     if (this.results.length < this.kinds.length) {
       this.next();

@@ -91,7 +91,7 @@ const MYSQL_VARIABLES = [
 const TELL = 'sql_mode=@@SESSION.sql_mode';
 
 /** Turns on the trackers that this proxy reads, and off those that would only cost. */
-const MYSQL = `SET SESSION session_track_system_variables='${MYSQL_VARIABLES.join(',')}', session_track_schema=1, session_track_state_change=1, session_track_transaction_info='OFF', ${TELL}`;
+const MYSQL = `SET SESSION session_track_system_variables='${MYSQL_VARIABLES.join(',')}', session_track_schema=1, session_track_state_change=1, session_track_transaction_info='OFF', session_track_gtids='OWN_GTID', ${TELL}`;
 
 /** MariaDB refuses unknown names, and its `*` adds nothing to what did not change. */
 const MARIADB = `SET SESSION session_track_system_variables='*', session_track_schema=1, session_track_state_change=1, ${TELL}`;

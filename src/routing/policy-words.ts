@@ -1,8 +1,8 @@
-import { CONSISTENCIES, type Consistency } from '../config/rule-schema.ts';
+import { CONSISTENCIES } from '../config/rule-schema.ts';
 import type { PolicyLayer, PolicyTarget } from './policy.ts';
 
 /** What clients may say by `@lagwise_…` variables and `lagwise.…` query attributes. */
-export const POLICY_WORDS = ['target', 'consistency', 'max_lag_ms', 'tag'] as const;
+export const POLICY_WORDS = ['target', 'consistency', 'max_lag_ms', 'replica_tags', 'tag'] as const;
 
 /** A layer that is being put together. */
 export type LayerDraft = { -readonly [Field in keyof PolicyLayer]: PolicyLayer[Field] };
@@ -11,6 +11,9 @@ export type LayerDraft = { -readonly [Field in keyof PolicyLayer]: PolicyLayer[F
 const MAX_LAG_MS = 2_147_483_647;
 const MAX_TAG_LENGTH = 64;
 const MAX_SHOWN = 40;
+/** As of `servers[].tags`. */
+const MAX_REPLICA_TAGS = 32;
+const REPLICA_TAG = /^[\w.:-]{1,64}$/;
 
 const TARGETS: readonly PolicyTarget[] = ['primary', 'replica'];
 
@@ -32,9 +35,13 @@ export function setPolicyWord(
         draft.target = target;
       });
     case 'consistency':
-      return setConsistency(draft, value);
+      return setWord(value, CONSISTENCIES, (consistency) => {
+        draft.consistency = consistency;
+      });
     case 'max_lag_ms':
       return setMaxLag(draft, value);
+    case 'replica_tags':
+      return setReplicaTags(draft, value);
     case 'tag':
       if (value !== null && (value === '' || value.length > MAX_TAG_LENGTH)) {
         return `tag has ${value.length} characters, expected 1 to ${MAX_TAG_LENGTH}`;
@@ -44,20 +51,22 @@ export function setPolicyWord(
   }
 }
 
-function setConsistency(draft: LayerDraft, value: string | null): string | null {
-  if (value?.toLowerCase() === 'global') {
-    return 'consistency "global" needs several proxies that know of each other, which this version has not: use "session" or "strong"';
-  }
-  return setWord(value, CONSISTENCIES, (consistency: Consistency | null) => {
-    draft.consistency = consistency;
-  });
-}
-
 function setMaxLag(draft: LayerDraft, value: string | null): string | null {
   if (value !== null && (!/^\d{1,10}$/.test(value) || Number(value) > MAX_LAG_MS)) {
     return `max_lag_ms is "${shown(value)}", expected milliseconds, an integer from 0 to ${MAX_LAG_MS}`;
   }
   draft.maxLagMs = value === null ? null : Number(value);
+  return null;
+}
+
+/** Between tags stands `+`, or a comma where that ends nothing else. Nothing: any replica will do. */
+function setReplicaTags(draft: LayerDraft, value: string | null): string | null {
+  const tags = value === null || value === '' ? [] : value.split(/[+,]/).map((tag) => tag.trim());
+  const isRight = tags.length <= MAX_REPLICA_TAGS && tags.every((tag) => REPLICA_TAG.test(tag));
+  if (!isRight) {
+    return `replica_tags is "${shown(value ?? '')}", expected up to ${MAX_REPLICA_TAGS} tags of servers with "+" between them`;
+  }
+  draft.replicaTags = value === null ? null : Object.freeze(tags);
   return null;
 }
 

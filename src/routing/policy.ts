@@ -19,7 +19,14 @@ export type PolicyProblem = (typeof POLICY_PROBLEMS)[number];
 export type PolicyTarget = 'primary' | 'replica';
 
 /** What can be said. */
-export const POLICY_FIELDS = ['target', 'consistency', 'maxLagMs', 'poolMode', 'tag'] as const;
+export const POLICY_FIELDS = [
+  'target',
+  'consistency',
+  'maxLagMs',
+  'replicaTags',
+  'poolMode',
+  'tag',
+] as const;
 export type PolicyField = (typeof POLICY_FIELDS)[number];
 
 /** What one source says; null where it says nothing. */
@@ -27,6 +34,8 @@ export interface PolicyLayer {
   readonly target: PolicyTarget | null;
   readonly consistency: Consistency | null;
   readonly maxLagMs: number | null;
+  /** Tags of servers. */
+  readonly replicaTags: readonly string[] | null;
   readonly poolMode: PoolMode | null;
   readonly tag: string | null;
 }
@@ -54,6 +63,8 @@ export interface Policy {
   readonly consistency: Consistency;
   /** A replica that lags by more takes no read. */
   readonly maxLagMs: number;
+  /** A replica without all of these tags takes no read. */
+  readonly replicaTags: readonly string[];
   readonly poolMode: PoolMode;
   readonly tag: string | null;
   /** The configuration vouches for the functions of this statement: see `isAssumedRead`. */
@@ -70,6 +81,7 @@ export const EMPTY_LAYER: PolicyLayer = Object.freeze({
   target: null,
   consistency: null,
   maxLagMs: null,
+  replicaTags: null,
   poolMode: null,
   tag: null,
 });
@@ -87,21 +99,23 @@ export function resolvePolicy(
   const target = pick(layers, 'target', null);
   const consistency = pick(layers, 'consistency', defaults.consistency);
   const maxLagMs = pick(layers, 'maxLagMs', defaults.maxLagMs);
+  const replicaTags = pick(layers, 'replicaTags', NO_TAGS);
   const poolMode = pick(layers, 'poolMode', defaults.poolMode);
   const tag = pick(layers, 'tag', null);
   const overrulesStrong =
     target.value === 'replica' &&
     consistency.value === 'strong' &&
     strength(target.source) < strength(consistency.source);
-  // What a replica can give at most is the session's own view.
+  // The most that a replica can give: all that was acknowledged before.
   const given = overrulesStrong
-    ? ({ value: 'session', source: target.source } as const)
+    ? ({ value: 'global', source: target.source } as const)
     : consistency;
   const isReplica = target.value === 'replica' && given.value !== 'strong';
   return Object.freeze({
     target: target.value === 'replica' && !isReplica ? null : target.value,
     consistency: given.value,
     maxLagMs: maxLagMs.value,
+    replicaTags: replicaTags.value,
     poolMode: poolMode.value,
     tag: tag.value,
     assumeRead,
@@ -111,11 +125,14 @@ export function resolvePolicy(
       target: target.source,
       consistency: given.source,
       maxLagMs: maxLagMs.source,
+      replicaTags: replicaTags.source,
       poolMode: poolMode.source,
       tag: tag.source,
     }),
   });
 }
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
 
 /** Session facts that decide nothing about effects of a call. */
 const HARMLESS = EFFECT.OPAQUE | EFFECT.USES_USER_VARIABLE;

@@ -14,6 +14,7 @@ export type RouteTarget =
 /** Why it goes there: labels of a metric and words of `explain`. Closed. */
 export const ROUTE_REASONS = [
   'read', // known to read only, outside of a transaction
+  'about-one-server', // a read that each server answers differently
   'write', // changes data, schema or the server
   'unknown', // not known to be a read
   'transaction', // inside or at the border of a read-write transaction
@@ -42,6 +43,8 @@ export interface Route {
 /** What routing needs to know of a statement and its session. */
 export interface RouteInput {
   readonly cls: StatementClass;
+  /** A read whose reason is one of `ABOUT_ONE_SERVER`. */
+  readonly isAboutOneServer: boolean;
   /** `START TRANSACTION READ ONLY`, or a plain `START TRANSACTION` where the next one is read-only. */
   readonly startsReadOnlyTransaction: boolean;
   /** The server's status flags say so. */
@@ -60,6 +63,7 @@ const shared = (target: RouteTarget, reason: RouteReason): Route =>
   Object.freeze({ target, reason });
 
 const READ = shared('replica', 'read');
+const ABOUT_ONE_SERVER = shared('primary', 'about-one-server');
 const WRITE = shared('primary', 'write');
 const UNKNOWN = shared('primary', 'unknown');
 const TRANSACTION = shared('primary', 'transaction');
@@ -84,6 +88,7 @@ const FORCED: Readonly<Record<ForcedBy, Route>> = Object.freeze({
 /** Every route there is. */
 export const ROUTES: readonly Route[] = Object.freeze([
   READ,
+  ABOUT_ONE_SERVER,
   WRITE,
   UNKNOWN,
   TRANSACTION,
@@ -114,7 +119,8 @@ export function route(input: RouteInput): Route {
   switch (input.cls) {
     case 'read':
       if (!input.autocommit) return AUTOCOMMIT_OFF;
-      return input.serializable ? SERIALIZABLE : unlessForced(READ, input.policy);
+      if (input.serializable) return SERIALIZABLE;
+      return unlessForced(input.isAboutOneServer ? routeToOne(input) : READ, input.policy);
     case 'write':
       return input.policy?.asksReplica === true ? NOT_A_READ : WRITE;
     case 'unknown':
@@ -130,6 +136,11 @@ export function route(input: RouteInput): Route {
     default:
       return assertNever(input.cls);
   }
+}
+
+/** The primary, unless the client asked for a replica's answer. */
+function routeToOne({ policy }: RouteInput): Route {
+  return policy?.asksReplica === true ? READ : ABOUT_ONE_SERVER;
 }
 
 /** BEGIN and its kin, and a COMMIT or ROLLBACK of nothing. */

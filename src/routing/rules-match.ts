@@ -46,7 +46,7 @@ export type RuleMatch = 'yes' | 'no' | 'maybe';
 
 /** @param index place in the list, for messages */
 export function compileRule(rule: Config['rules'][number], index: number): CompiledRule {
-  const { match, name, target, consistency, maxLagMs, poolMode } = rule;
+  const { match, name, target, consistency, maxLagMs, replicaTags, poolMode } = rule;
   const prefixes = match.tablePrefix.map((prefix) => prefix.toLowerCase());
   return {
     index,
@@ -58,7 +58,7 @@ export function compileRule(rule: Config['rules'][number], index: number): Compi
     prefixes: prefixes.length === 0 ? null : prefixes,
     tags: setOf(match.tag),
     needsSchema: prefixes.some((prefix) => prefix.includes('.')),
-    layer: Object.freeze({ target, consistency, maxLagMs, poolMode, tag: null }),
+    layer: Object.freeze({ target, consistency, maxLagMs, replicaTags, poolMode, tag: null }),
     assumeRead: rule.assumeRead,
   };
 }

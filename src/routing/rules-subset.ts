@@ -1,3 +1,4 @@
+import { CONSISTENCIES, type Consistency } from '../config/rule-schema.ts';
 import {
   EMPTY_LAYER,
   type Policy,
@@ -108,15 +109,23 @@ export class RuleSubset {
     const draft: LayerDraft = { ...EMPTY_LAYER };
     const rules: string[] = [];
     let assumeRead = false;
+    let floor: Consistency | null = null;
     for (const rule of this.#rules) {
       const match = matchStatement(rule, facts, tag, tables, this.#schema);
       if (match === 'no') continue;
       let gave = fill(draft, match === 'yes' ? rule.layer : carefulPart(rule.layer));
+      if (match === 'maybe' && draft.consistency === null && floor === null) {
+        floor = rule.layer.consistency;
+        gave ||= floor !== null;
+      }
       if (match === 'yes' && rule.assumeRead && !assumeRead) {
         assumeRead = true;
         gave = true;
       }
       if (gave) rules.push(rule.title);
+    }
+    if (floor !== null && isStronger(floor, draft.consistency ?? this.#defaults.consistency)) {
+      draft.consistency = floor;
     }
     const layers: SourcedLayer[] = [];
     if (rules.length > 0) layers.push({ source: 'rule', layer: Object.freeze(draft) });
@@ -136,23 +145,29 @@ function fill(draft: LayerDraft, layer: PolicyLayer): boolean {
   draft.target ??= layer.target;
   draft.consistency ??= layer.consistency;
   draft.maxLagMs ??= layer.maxLagMs;
+  draft.replicaTags ??= layer.replicaTags;
   draft.poolMode ??= layer.poolMode;
   return (
     before.target !== draft.target ||
     before.consistency !== draft.consistency ||
     before.maxLagMs !== draft.maxLagMs ||
+    before.replicaTags !== draft.replicaTags ||
     before.poolMode !== draft.poolMode
   );
 }
 
 /**
  * Of a rule about tables, where the statement's tables cannot be told: what sends reads to the
- * primary holds, since the statement may be one that must not be stale; the rest does not.
+ * primary holds, since the statement may be one that must not be stale; the rest does not. Its
+ * consistency is a floor to what others give.
  */
 function carefulPart(layer: PolicyLayer): PolicyLayer {
   return {
     ...EMPTY_LAYER,
     target: layer.target === 'primary' ? 'primary' : null,
-    consistency: layer.consistency === 'strong' ? 'strong' : null,
   };
+}
+
+function isStronger(one: Consistency, other: Consistency): boolean {
+  return CONSISTENCIES.indexOf(one) > CONSISTENCIES.indexOf(other);
 }

@@ -11,23 +11,24 @@ import { COM } from '../wire/command.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
 import { encodeErr } from '../wire/packets/err.ts';
 import { encodeOk } from '../wire/packets/ok.ts';
-import { endLevel, errorPacket, UNANSWERED } from './client-errors.ts';
-import { ClientInput, type CommandHandler } from './client-input.ts';
-import type { Command } from './command.ts';
-import { type CommandPlanner, PLAN, type Plan } from './command-planner.ts';
-import type { CommandRunner, RunnerOwner } from './command-runner.ts';
-import { localAnswer } from './local-answers.ts';
-import { killAbandoned, killBackend, killConnection } from './kill.ts';
-import { answerProcessList } from './process-list.ts';
-import type { PreparedStatements } from './prepared-statements.ts';
-import { startReplication } from './replication-stream.ts';
-import { closeStatement, describeSession, resetConnection } from './session-commands.ts';
+import { endLevel, errorPacket, UNANSWERED } from './client/client-errors.ts';
+import { ClientInput, type CommandHandler } from './client/client-input.ts';
+import type { Command } from './command/command.ts';
+import { type CommandPlanner, PLAN, type Plan } from './command/command-planner.ts';
+import type { CommandRunner, RunnerOwner } from './command/command-runner.ts';
+import { localAnswer } from './command/local-answers.ts';
+import { killAbandoned, killBackend } from './command/kill.ts';
+import type { PreparedStatements } from './prepared/prepared-statements.ts';
+import { startReplication } from './client/replication-stream.ts';
+import { closeStatement, describeSession, resetConnection } from './command/session-commands.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { buildParts, type LoggedIn } from './session-parts.ts';
 import type { Killer, RegisteredSession, SessionInfo, SessionPhase } from './session-registry.ts';
-import type { SessionState } from './session-state.ts';
-import { silenceOver } from './silence.ts';
-import type { StatementJudge } from './statement-judge.ts';
+import type { SessionState } from './state/session-state.ts';
+import { silenceOver } from './client/silence.ts';
+import { StatementWaits } from './servers/statement-waits.ts';
+import { slowAnswer } from './command/slow-answers.ts';
+import type { StatementJudge } from './statement/statement-judge.ts';
 
 /** Asks for another login on the connection (COM_CHANGE_USER). */
 export type OnChangeUser = (session: ClientSession, payload: Buffer) => void;
@@ -51,10 +52,10 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   private readonly deps: SessionDeps;
   readonly clientAddr: string;
   readonly flavor: Flavor;
-  private readonly planner: CommandPlanner;
+  readonly planner: CommandPlanner;
   readonly judge: StatementJudge;
   private readonly onChangeUser: OnChangeUser;
-  private readonly gone = new AbortController();
+  readonly waits = new StatementWaits();
   private phase: SessionPhase = 'running';
   private draining = false;
   /** The command is done as soon as the server has taken its bytes. */
@@ -79,7 +80,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.input = new ClientInput(login.stream, this, deps.config.listen.gatherMaxBytes);
     const parts = buildParts(deps, login, {
       owner: this,
-      gone: this.gone.signal,
+      gone: this.waits,
       clientAddr: client.address,
     });
     this.command = parts.command;
@@ -109,6 +110,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     try {
       this.execute(this.planner.plan(this.command));
     } catch (error) {
+      // It may have a connection already, which nobody else would give back.
+      this.runner.settle();
       this.commandFailed(error);
     }
   }
@@ -156,9 +159,9 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
       case PLAN.QUIT:
         return this.end('quit', null);
       case PLAN.KILL:
-        return this.answerBy(killConnection(this.deps, this, this.planner));
       case PLAN.PROCESS_LIST:
-        return this.answerBy(answerProcessList(this.deps.sessions, this));
+      case PLAN.SETTING:
+        return this.answerBy(slowAnswer(plan, this.deps, this));
       case PLAN.CHANGE_USER:
         this.phase = 'login';
         return this.onChangeUser(this, this.command.bytes.subarray(4));
@@ -193,8 +196,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   /** Answers OK, what was made, or the error when the work is done; `no-answer` is not answered. */
   private answerBy(work: Promise<'ok' | 'no-answer' | Buffer>): void {
-    const { caps } = this.identity;
-    const ok = () => encodeOk({ status: this.state.status }, this.command.replySeq, { caps });
+    const { identity, state, command } = this;
+    const ok = () => encodeOk({ status: state.status }, command.replySeq, { caps: identity.caps });
     const onDone = (answer: 'ok' | 'no-answer' | Buffer) => {
       if (answer !== 'no-answer') this.answer(answer === 'ok' ? ok() : answer);
     };
@@ -213,7 +216,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   answer(reply: Buffer): void {
     if (this.phase === 'closed') return;
-    this.runner.conclusions.noteOwnAnswer(reply);
+    this.runner.conclusions.noteOwnAnswer(reply, this.identity.caps);
     this.stream.write(reply);
     this.commandDone();
   }
@@ -233,8 +236,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     this.end(error.source, error);
   }
 
-  fileWanted(): void {
-    this.input.streamFile();
+  fileWanted(firstSeq: number): void {
+    this.input.streamFile(firstSeq);
   }
 
   longCommandPlaced(): void {
@@ -259,8 +262,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   }
 
   onRaw(chunk: Buffer): void {
-    if (this.runner.exchange.sendMore(chunk)) return;
-    this.stream.pause();
+    if (!this.runner.exchange.sendMore(chunk)) this.stream.pause();
   }
 
   onClientDrain(): void {
@@ -311,9 +313,8 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   /** Ends without touching the client's stream: another login goes on with it. */
   handOver(): Buffer {
     this.phase = 'closed';
-    this.gone.abort();
+    this.waits.end();
     this.runner.releaseAll();
-    this.state.pins.clearAll();
     this.deps.pool.leave(this.account);
     this.deps.sessions.remove(this.id);
     const rest = this.input.takeRest();
@@ -325,7 +326,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     if (this.phase === 'closed') return;
     const cutShort = this.phase === 'running' && !this.command.answered;
     this.phase = 'closed';
-    this.gone.abort();
+    this.waits.end();
     this.input.close();
     if (cutShort && error !== null && !this.stream.destroyed) {
       this.stream.write(encodeErr(errorPacket(error), this.command.replySeq));
@@ -334,7 +335,6 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
     if (this.command.isLong) this.runner.exchange.current?.destroy();
     this.runner.exchange.abandon();
     this.runner.releaseAll();
-    this.state.pins.clearAll();
     this.deps.pool.leave(this.account);
     this.stream.end();
     this.deps.sessions.remove(this.id);

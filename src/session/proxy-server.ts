@@ -11,9 +11,9 @@ import type { LoginFailure } from '../telemetry/labels.ts';
 import { MalformedPacketError } from '../wire/malformed.ts';
 import { encodeErr, type ErrPacket } from '../wire/packets/err.ts';
 import { MAX_LOGIN_PACKET_BYTES } from '../wire/packets/handshake-response.ts';
-import { changeUser } from './change-user.ts';
+import { changeUser, type Survivors, survivorsOf } from './login/change-user.ts';
 import { ClientSession } from './client-session.ts';
-import { isRefusal, type Login, logIn } from './login.ts';
+import { isRefusal, type Login, logIn } from './login/login.ts';
 import type { SessionDeps } from './session-deps.ts';
 
 const SILENCE_SWEEP_MS = 1_000;
@@ -126,7 +126,7 @@ export class ProxyServer {
   }
 
   private startSession(
-    login: Login,
+    login: Login & { readonly survivors?: Survivors },
     channel: PacketChannel,
     client: { id: ConnId; address: string },
   ): void {
@@ -155,15 +155,16 @@ export class ProxyServer {
   }
 
   private changeUser(old: ClientSession, payload: Buffer, address: string): void {
-    const { stream, identity, secured } = old;
+    const { stream, identity, secured, flavor } = old;
+    const survivors = survivorsOf(old);
     const unread = old.handOver();
     const channel = this.openChannel(stream, address);
     channel.nextSeq = 1;
     if (unread.length > 0) channel.onBytes(unread);
     const client = { id: old.id, address };
-    changeUser(this.deps, channel, { identity, secured, payload }, address).then(
+    changeUser(this.deps, channel, { identity, secured, flavor, payload }, address).then(
       // The stream is compressed already where it was negotiated.
-      (login) => this.startSession({ ...login, compression: null }, channel, client),
+      (login) => this.startSession({ ...login, compression: null, survivors }, channel, client),
       (error: unknown) => this.loginFailed(channel, client, error),
     );
   }

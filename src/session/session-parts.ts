@@ -1,17 +1,20 @@
 import type { ByteStream } from '../net/byte-stream.ts';
 import type { Identity } from '../pool/identity.ts';
 import type { PoolAccount } from '../pool/account.ts';
-import { ClassifierContext } from './classifier-context.ts';
-import { Command } from './command.ts';
-import { CommandPlanner } from './command-planner.ts';
-import { CommandRunner, type RunnerOwner } from './command-runner.ts';
-import { Exchange } from './exchange.ts';
-import { PreparedStatements } from './prepared-statements.ts';
-import type { ProvenLogin } from './login-trust.ts';
-import { SessionBackends } from './session-backends.ts';
+import type { Survivors } from './login/change-user.ts';
+import { ClassifierContext } from './statement/classifier-context.ts';
+import { Command } from './command/command.ts';
+import { CommandPlanner } from './command/command-planner.ts';
+import { CommandRunner, type RunnerOwner } from './command/command-runner.ts';
+import { Exchange } from './reply/exchange.ts';
+import { Horizon } from './reads/horizon.ts';
+import { PreparedStatements } from './prepared/prepared-statements.ts';
+import type { ProvenLogin } from './login/login-trust.ts';
+import { SessionBackends } from './servers/session-backends.ts';
+import type { Leaving } from './servers/statement-waits.ts';
 import type { SessionDeps } from './session-deps.ts';
-import { SessionState } from './session-state.ts';
-import { StatementJudge } from './statement-judge.ts';
+import { SessionState } from './state/session-state.ts';
+import { StatementJudge } from './statement/statement-judge.ts';
 
 /** What a login gave. */
 export interface LoggedIn {
@@ -23,6 +26,8 @@ export interface LoggedIn {
   readonly secured: boolean;
   readonly account: PoolAccount;
   readonly proof: ProvenLogin;
+  /** Of the session before it on the same client connection, where there was one. */
+  readonly survivors?: Survivors;
 }
 
 /** The parts of one session that know nothing of the client's socket but where to write. */
@@ -39,7 +44,7 @@ export interface SessionParts {
 export function buildParts(
   deps: SessionDeps,
   login: LoggedIn,
-  session: { owner: RunnerOwner; gone: AbortSignal; clientAddr: string },
+  session: { owner: RunnerOwner; gone: Leaving; clientAddr: string },
 ): SessionParts {
   const { identity, account, stream, proof } = login;
   const { caps, collationId, attributes } = identity;
@@ -62,6 +67,8 @@ export function buildParts(
   const judge = new StatementJudge({ classifier, context, policy, knowledge });
   const planner = new CommandPlanner({ state, prepared, judge, caps, command });
   const client = { stream, caps, tracksItself: () => state.pins.has('opaque') };
+  const horizon = login.survivors?.horizon ?? new Horizon();
+  const shared = { deps, account, own, state, prepared, horizon, gone: session.gone };
   const runner = new CommandRunner({
     owner: session.owner,
     deps,
@@ -70,10 +77,14 @@ export function buildParts(
     prepared,
     judge,
     caps,
+    gone: session.gone,
     makeExchange: (owner) => new Exchange(owner, command, client, metrics.traffic),
-    makeBackends: (user) =>
-      new SessionBackends({ deps, account, own, state, prepared, user, gone: session.gone }),
+    makeBackends: (user) => new SessionBackends({ ...shared, user }),
   });
+  if (login.survivors !== undefined) {
+    state.setMultiStatements(login.survivors.multiStatements);
+    runner.backends.leftovers.found.set(login.survivors.foundRows);
+  }
   if (proof.connection !== null) {
     runner.backends.adopt(
       proof.connection,

@@ -1,5 +1,5 @@
 import { type ConnId, connId } from '../lib/ids.ts';
-import type { Command } from './command.ts';
+import type { Command } from './command/command.ts';
 import type { EndReason, PinReason } from '../telemetry/labels.ts';
 
 /** Where a session is: the words of the session list. */

@@ -4,7 +4,7 @@ import type { RoutineFacts } from './routine-facts.ts';
 /**
  * What kind of statement it is, which is all that routing wants to know.
  *
- * - `read`: only reads; may leave the primary.
+ * - `read`: only reads; may leave the primary, unless its reason is one of `ABOUT_ONE_SERVER`.
  * - `write`: known to need the primary.
  * - `transaction`: BEGIN, COMMIT, ROLLBACK, savepoints, XA.
  * - `session`: changes the session only (SET, USE); where it goes is the session's matter.
@@ -105,6 +105,17 @@ export const REASON_CODES = [
 export type ReasonCode = (typeof REASON_CODES)[number];
 
 /**
+ * Reasons of reads whose answers are about the server that gives them: without a word from the
+ * client, that is the primary, so that they do not change from one statement to the next.
+ */
+export const ABOUT_ONE_SERVER = [
+  'server-variable',
+  'server-function',
+  'server-show',
+  'server-table',
+] as const satisfies readonly ReasonCode[];
+
+/**
  * What the session has to remember if the statement succeeds; bits of `Classification.effects`.
  * The server's own word (status flags, session trackers) beats these where it speaks.
  */
@@ -178,6 +189,8 @@ export interface Classification {
   readonly killTarget: number | null;
   /** For KILL: `KILL QUERY` (the connection lives on). */
   readonly killQueryOnly: boolean;
+  /** `@lagwise_gtid` is in it, which servers know nothing of. */
+  readonly namesToken: boolean;
 }
 
 /** What of the session's state decides how bytes are read. */

@@ -178,11 +178,14 @@ export class Classifier {
     else s.raise('unknown', 'connection-id');
   }
 
-  #dispatch(s: Scanner): void {
+  /** @param isInner of SET STATEMENT, which does not nest: a packet full of it would, and deep */
+  #dispatch(s: Scanner, isInner = false): void {
     const { kind, word } = s.lexer;
     if (kind === TOKEN.OPEN) parseParenthesis(s);
     else if (kind === TOKEN.WORD && word === KW.SET) {
-      if (parseSet(s)) this.#innerStatement(s);
+      if (!parseSet(s)) return;
+      if (isInner) parseUnknown(s);
+      else this.#innerStatement(s);
     } else if (kind === TOKEN.WORD) (PARSER_OF[word] ?? parseUnknown)(s);
     else if (!s.atEnd()) parseUnknown(s);
   }
@@ -190,7 +193,7 @@ export class Classifier {
   /** The statement behind SET STATEMENT … FOR; the values in front of it may call, too. */
   #innerStatement(s: Scanner): void {
     const { cls, reason } = s;
-    this.#dispatch(s);
+    this.#dispatch(s, true);
     s.rest();
     if (cls !== 'session') s.raise(cls, reason);
   }

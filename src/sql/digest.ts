@@ -1,9 +1,9 @@
 import { MINUS, PLUS } from './bytes.ts';
 import type { ClassifyContext } from './classification.ts';
-import { PAREN_KEYWORDS } from './functions.ts';
+import { MARIADB_SELECT_OPTIONS, PAREN_KEYWORDS, SELECT_OPTIONS } from './functions.ts';
 import { Lexer } from './lexer.ts';
 import { TOKEN } from './token.ts';
-import { FOLDS_CASE, FUNCTION_KIND_OF, KW, wordText } from './word-table.ts';
+import { DIGEST_CODE_OF, FOLDS_CASE, FUNCTION_KIND_OF, KW, wordText } from './word-table.ts';
 
 /** Codes of folded tokens; single characters push their own token kind. */
 const CODE = { VALUE: 0x40, MORE: 0x41, BYTE: 0x100 } as const;
@@ -102,7 +102,7 @@ export class DigestFolder<Sink extends DigestSink> {
         if (lexer.word === KW.NULL && !lexer.afterDot && this.#isNullValue(lexer))
           this.#value(lexer);
         else if (FOLDS_CASE[lexer.word] === 1 && !lexer.afterDot)
-          this.#plain(lexer.folded, lexer.word);
+          this.#plain(lexer.folded, DIGEST_CODE_OF[lexer.word] ?? 0);
         else this.#plain(lexer.exact, lexer.folded);
         break;
       case TOKEN.NAME:
@@ -269,7 +269,11 @@ const MAX_TEXT_LENGTH = 4096;
 const TIGHT_BEFORE = new Set([',', ', ...', ')', '.']);
 const TIGHT_AFTER = new Set(['(', '.', '@@', '']);
 
-const PAREN_WORDS = new Set(PAREN_KEYWORDS);
+const PAREN_WORDS = new Set<string>([
+  ...PAREN_KEYWORDS,
+  ...SELECT_OPTIONS,
+  ...MARIADB_SELECT_OPTIONS,
+]);
 
 /** Whether the current token is written without a blank in front of it. */
 function isGlued(lexer: Lexer): boolean {

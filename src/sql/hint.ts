@@ -7,7 +7,7 @@ export const HINT_TARGETS = ['primary', 'replica'] as const;
 export type HintTarget = (typeof HINT_TARGETS)[number];
 
 /** What a hint may say of how fresh a read must be. */
-export const HINT_CONSISTENCIES = ['session', 'eventual', 'strong', 'global'] as const;
+export const HINT_CONSISTENCIES = ['eventual', 'session', 'global', 'strong'] as const;
 export type HintConsistency = (typeof HINT_CONSISTENCIES)[number];
 
 /** What a comment `lagwise: …` in front of a statement asks for; `null` for what it leaves open. */
@@ -16,6 +16,8 @@ export interface Hint {
   readonly consistency: HintConsistency | null;
   /** Milliseconds. */
   readonly maxLagMs: number | null;
+  /** Tags of servers as written, `+` between them. */
+  readonly replicaTags: string | null;
   readonly tag: string | null;
   /** What was not understood, in words; the rest of the hint counts all the same. */
   readonly problems: readonly string[];
@@ -91,6 +93,7 @@ class HintParts implements Hint {
   target: HintTarget | null = null;
   consistency: HintConsistency | null = null;
   maxLagMs: number | null = null;
+  replicaTags: string | null = null;
   tag: string | null = null;
   readonly problems: string[] = [];
 
@@ -109,6 +112,9 @@ class HintParts implements Hint {
       case 'max_lag_ms':
         if (/^\d{1,8}$/u.test(value) && Number(value) <= MAX_LAG_MS) this.maxLagMs = Number(value);
         else this.problem(`max_lag_ms is a number of milliseconds up to ${MAX_LAG_MS}`);
+        return;
+      case 'replica_tags':
+        this.replicaTags = value;
         return;
       case 'tag':
         if (value !== '' && value.length <= MAX_TAG_LENGTH) this.tag = value;

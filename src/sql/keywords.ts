@@ -64,6 +64,7 @@ const KEYWORDS = [
   'GRANTS',
   'GROUP_REPLICATION',
   'GTID_NEXT',
+  'GTID_SEQ_NO',
   'HANDLER',
   'HARD',
   'HELP',

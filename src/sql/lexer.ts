@@ -46,6 +46,8 @@ export class Lexer {
   prev2Kind = 0;
   prev2Word = 0;
 
+  /** Where the token before ends. */
+  #prevEnd = 0;
   readonly #blanks = new Blanks();
   readonly #wideReader = new WideReader();
   #buf: Uint8Array = new Uint8Array(0);
@@ -88,6 +90,7 @@ export class Lexer {
     if (this.prevKind === TOKEN.DOT) this.name = 0;
     this.afterDot = this.kind === TOKEN.DOT;
     const from = this.end;
+    this.#prevEnd = from;
     let pos = from;
     if (pos < this.#limit && BLANK_START[this.#at(pos)] !== 0) {
       pos = this.#blanks.skip(pos);
@@ -97,6 +100,14 @@ export class Lexer {
     this.start = pos;
     this.kind = this.#read(pos);
     return this.kind;
+  }
+
+  /** Whether nothing but blanks, and no comment, stands in front of the current token. */
+  gapIsBlank(): boolean {
+    for (let pos = this.#prevEnd; pos < this.start; pos++) {
+      if (BLANK_START[this.#at(pos)] !== 1) return false;
+    }
+    return true;
   }
 
   /** First byte of the current token. */

@@ -51,7 +51,7 @@ export function parseExplain(s: Scanner): void {
   if (s.at(KW.INTO)) skipInto(s);
   if (s.take(KW.FOR)) {
     if (s.at(KW.CONNECTION)) {
-      s.become('unknown', 'server-show');
+      s.asksServer('server-show');
       return;
     }
     // FOR SCHEMA name, FOR DATABASE name

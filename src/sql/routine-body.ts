@@ -3,6 +3,7 @@ import { FUNCTION_KIND } from './functions.ts';
 import { VARIABLE_KIND } from './system-variables.ts';
 import { TOKEN } from './token.ts';
 import { isNameToken, type Token, tokenList } from './token-list.ts';
+import { isPureHere } from './special-calls.ts';
 import { FUNCTION_KIND_OF, isBuiltIn, VARIABLE_KIND_OF, wordIndex } from './word-table.ts';
 
 /** What the text of a stored routine, a trigger or a view does by itself. */
@@ -205,17 +206,25 @@ class BodyReader {
   }
 
   #known(kind: number, index: number, i: number): void {
-    const isMariadb = this.#ctx.flavor === 'mariadb';
+    const { flavor, serverVersion, ignoreSpace } = this.#ctx;
+    const isMariadb = flavor === 'mariadb';
+    const open = this.#tokens[i + 1];
+    const isAdjacent = this.#tokens[i]?.end === open?.start;
+    const follows = isAdjacent || (ignoreSpace && open?.blankBefore === true);
+    const isPure = isPureHere(kind, isMariadb, follows, wordIndex(this.#text(i - 1)));
+    const isFree = !isBuiltIn(index, isMariadb, serverVersion);
     switch (kind) {
       case FUNCTION_KIND.PURE:
       case FUNCTION_KIND.PURE_OR_STORED:
-      case FUNCTION_KIND.PURE_ADJACENT: {
-        const follows = this.#tokens[i]?.end === this.#tokens[i + 1]?.start;
-        const isCall = kind !== FUNCTION_KIND.PURE_ADJACENT || follows || this.#ctx.ignoreSpace;
-        if (isCall && isBuiltIn(index, isMariadb, this.#ctx.serverVersion)) return;
-        this.#calls.add(this.#nameEndingAt(i));
+      case FUNCTION_KIND.PURE_ADJACENT:
+      case FUNCTION_KIND.PURE_ADJACENT_ON_MARIADB:
+      case FUNCTION_KIND.SELECT_OPTION:
+        if (!isPure || isFree) this.#calls.add(this.#nameEndingAt(i));
         return;
-      }
+      case FUNCTION_KIND.SERVER:
+        if (isFree) this.#calls.add(this.#nameEndingAt(i));
+        else this.#state = true;
+        return;
       case FUNCTION_KIND.UNKNOWN:
         this.#calls.add(this.#nameEndingAt(i));
         return;

@@ -1,12 +1,12 @@
 import { type ClassifyContext, EFFECT, UNKNOWN_CONTEXT } from './classification.ts';
 import { DigestFolder, HashSink } from './digest.ts';
 import { FUNCTION_KIND } from './functions.ts';
-import { isLagwiseName } from './lagwise-names.ts';
+import { isLagwiseName, isTokenName } from './lagwise-names.ts';
 import { isWord, Lexer } from './lexer.ts';
 import { MARK, MARK_OF } from './marks.ts';
 import { ROUTINE_KIND, type RoutineFacts, type RoutineKind } from './routine-facts.ts';
 import { namesUnsafeView, RoutineLookup } from './routine-lookup.ts';
-import { SPECIAL_CALLS } from './special-calls.ts';
+import { followsAtOnce, isPureHere, SPECIAL_CALLS } from './special-calls.ts';
 import { VARIABLE_KIND } from './system-variables.ts';
 import { isEnd, isScopeWord, TOKEN } from './token.ts';
 import { Verdict } from './verdict.ts';
@@ -184,7 +184,7 @@ export class Scanner extends Verdict {
         return;
       case TOKEN.DOT:
         this.#ofServerTables = lexer.name === KW.INFORMATION_SCHEMA;
-        if (SERVER_DATA_OF[lexer.name] === 1) this.raise('unknown', 'server-table');
+        if (SERVER_DATA_OF[lexer.name] === 1) this.asksServer('server-table');
         return;
       case TOKEN.NAME:
         if (this.#views !== null) this.#judgeView(this.#views);
@@ -214,7 +214,10 @@ export class Scanner extends Verdict {
 
   /** The current token is a user variable: some of them are settings of the proxy. */
   noteVariable(): void {
-    if (isLagwiseName(this.#buf, this.lexer.start, this.lexer.end)) this.namesLagwise = true;
+    const { start, end } = this.lexer;
+    if (!isLagwiseName(this.#buf, start, end)) return;
+    this.namesLagwise = true;
+    this.namesToken ||= isTokenName(this.#buf, start, end);
   }
 
   #judgeView(views: RoutineFacts): void {
@@ -260,7 +263,7 @@ export class Scanner extends Verdict {
   /** `seq.NEXTVAL` is a sequence in MariaDB's Oracle mode; some tables are the server's own. */
   #judgeDotted(): void {
     const { word } = this.lexer;
-    if (SERVER_DATA_OF[word] === 2 && this.#ofServerTables) this.raise('unknown', 'server-table');
+    if (SERVER_DATA_OF[word] === 2 && this.#ofServerTables) this.asksServer('server-table');
     if (word === KW.NEXTVAL || word === KW.CURRVAL) this.raise('write', 'sequence');
   }
 
@@ -271,21 +274,24 @@ export class Scanner extends Verdict {
       lexer.prevKind === TOKEN.WORD && !lexer.prevAfterDot
         ? (FUNCTION_KIND_OF[lexer.prevWord] ?? 0)
         : FUNCTION_KIND.UNKNOWN;
-    const isCall = kind === FUNCTION_KIND.PURE_ADJACENT && (!lexer.gap || this.#ctx.ignoreSpace);
-    const isStoredToo = kind === FUNCTION_KIND.PURE_OR_STORED;
-    if (kind === FUNCTION_KIND.PURE || isCall || isStoredToo) {
-      const { serverVersion } = this.#ctx;
-      if (!isBuiltIn(lexer.prevWord, this.isMariadb, serverVersion)) this.#unknownCall();
-      else if (isStoredToo && this.isMariadb) this.#storedCall();
+    const follows = followsAtOnce(lexer, this.#ctx);
+    if (isPureHere(kind, this.isMariadb, follows, lexer.prev2Word)) {
+      if (!this.#isBuiltIn()) this.#unknownCall();
+      else if (kind === FUNCTION_KIND.PURE_OR_STORED && this.isMariadb) this.#storedCall();
       return;
     }
     const special = SPECIAL_CALLS[kind];
     if (kind === FUNCTION_KIND.CONNECTION_ID) this.asksConnectionId = true;
+    else if (kind === FUNCTION_KIND.SERVER && this.#isBuiltIn()) this.asksServer('server-function');
     else if (special === undefined) this.#unknownCall();
     else {
       this.effects |= special.effects;
       this.raise(special.cls, special.reason);
     }
+  }
+
+  #isBuiltIn(): boolean {
+    return isBuiltIn(this.lexer.prevWord, this.isMariadb, this.#ctx.serverVersion);
   }
 
   #unknownCall(): void {
@@ -360,6 +366,6 @@ export class Scanner extends Verdict {
       this.effects |= EFFECT.USES_INSERT_ID;
       this.raise('write', 'last-insert-id');
     } else if (kind === VARIABLE_KIND.DIAGNOSTIC) this.raise('same-server', 'diagnostics');
-    else if (isGlobal || kind === VARIABLE_KIND.SERVER) this.raise('unknown', 'server-variable');
+    else if (isGlobal || kind === VARIABLE_KIND.SERVER) this.asksServer('server-variable');
   }
 }

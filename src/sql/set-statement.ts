@@ -108,6 +108,7 @@ function parseAssignment(s: Scanner, scope: number): void {
 function isPrimaryOnly(name: number): boolean {
   return (
     name === KW.GTID_NEXT ||
+    name === KW.GTID_SEQ_NO ||
     name === KW.SQL_LOG_BIN ||
     name === KW.PSEUDO_THREAD_ID ||
     name === KW.PSEUDO_SLAVE_MODE ||

@@ -55,9 +55,9 @@ export function parseShow(s: Scanner): void {
   if (s.at(KW.WARNINGS) || s.at(KW.ERRORS)) s.become('same-server', 'diagnostics');
   else if (s.take(KW.VARIABLES)) judgeVariables(s, isGlobal);
   else if (!s.is(TOKEN.WORD) || METADATA[s.lexer.word] !== 1) {
-    s.become('unknown', 'server-show');
+    s.asksServer('server-show');
   } else if (s.take(KW.CREATE)) {
-    if (s.at(KW.EVENT)) s.become('unknown', 'server-show');
+    if (s.at(KW.EVENT)) s.asksServer('server-show');
     s.skipStatement();
   } else s.next();
 }
@@ -72,5 +72,5 @@ function judgeVariables(s: Scanner, isGlobal: boolean): void {
   const named = s.take(KW.LIKE) && s.is(TOKEN.STRING);
   const kind = named ? VARIABLE_KIND_OF[s.lexer.quotedWord()] : VARIABLE_KIND.SERVER;
   if (kind === VARIABLE_KIND.DIAGNOSTIC) s.become('same-server', 'diagnostics');
-  else if (isGlobal || kind !== VARIABLE_KIND.PORTABLE) s.become('unknown', 'server-variable');
+  else if (isGlobal || kind !== VARIABLE_KIND.PORTABLE) s.asksServer('server-variable');
 }

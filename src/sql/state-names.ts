@@ -14,6 +14,7 @@ export const STATE_KINDS = [
   'prepared-statement',
   'handler',
   'user-lock',
+  'table-lock',
   'xa',
   'none',
 ] as const;
@@ -26,6 +27,7 @@ export type StateKind = (typeof STATE_KINDS)[number];
  * Names can be compared as they are: those of temporary tables and XA transactions as written,
  * in one way of quoting (`` `db`.`t` ``, or `` `t` `` where the statement says no schema: it is
  * the session's at that moment), all others in lower case because servers ignore their case.
+ * Locks of tables are named by what gives them back, since each ends with its own UNLOCK only.
  */
 export interface StateNames {
   readonly kind: StateKind;
@@ -51,24 +53,38 @@ function unknown(kind: StateKind): StateNames {
 }
 
 /**
- * Names what the one statement in `buf[start, end)` takes or gives back. Off the hot path: asked
- * only where the statement's effects say that there is something to name, and for DROP TABLE.
+ * Names what each of the statements in `buf[start, end)` takes or gives back, in their order; none
+ * where they cannot be lexed. Off the hot path: asked only where the statement's effects say that
+ * there is something to name, and for DROP TABLE.
  */
 export function stateNames(
   buf: Buffer,
   start: number,
   end: number,
   ctx: ClassifyContext,
-): StateNames {
-  const tokens = tokenList(buf, start, end, ctx);
-  if (tokens === null || tokens.length === 0) return NOTHING;
-  const cursor = new TokenCursor(tokens);
+): readonly StateNames[] {
+  const all: StateNames[] = [];
+  const tokens = tokenList(buf, start, end, ctx) ?? [];
+  for (let from = 0; from < tokens.length; ) {
+    const at = tokens.findIndex(({ kind }, i) => i >= from && kind === TOKEN.SEMICOLON);
+    const to = at === -1 ? tokens.length : at;
+    if (to > from) all.push(ofStatement(new TokenCursor(tokens.slice(from, to))));
+    from = to + 1;
+  }
+  return all;
+}
+
+function ofStatement(cursor: TokenCursor): StateNames {
   if (cursor.take('CREATE')) return ofCreate(cursor);
   if (cursor.take('DROP')) return ofDrop(cursor);
   if (cursor.take('PREPARE')) return ofPrepare(cursor);
   if (cursor.take('DEALLOCATE', 'PREPARE')) return ofDeallocate(cursor);
   if (cursor.take('HANDLER')) return ofHandler(cursor);
   if (cursor.take('XA')) return ofXa(cursor);
+  if (cursor.take('LOCK')) return takes('table-lock', [lockedBy(cursor)]);
+  if (cursor.take('UNLOCK')) return releases('table-lock', [lockedBy(cursor)]);
+  if (cursor.take('FLUSH')) return ofFlush(cursor);
+  if (cursor.take('BACKUP')) return ofBackup(cursor);
   return ofLockCall(cursor);
 }
 
@@ -157,6 +173,24 @@ function takeXid(cursor: TokenCursor): string | null {
   const [gtrid, bqual = '', format = '1', ...rest] = parts;
   const isPlain = gtrid !== undefined && rest.length === 0 && /^\d+$/u.test(format);
   return isPlain ? JSON.stringify([gtrid, bqual, format]) : null;
+}
+
+/** `LOCK TABLES t READ`, `LOCK INSTANCE FOR BACKUP`, and the same with UNLOCK. */
+const lockedBy = (cursor: TokenCursor): string => (cursor.take('INSTANCE') ? 'instance' : 'tables');
+
+/** `FLUSH TABLES … WITH READ LOCK`, `FLUSH TABLES t FOR EXPORT`: until UNLOCK TABLES. */
+function ofFlush(cursor: TokenCursor): StateNames {
+  const locks = cursor.tokens.some(
+    (_, i) => cursor.isWord('LOCK', i) || cursor.isWord('EXPORT', i),
+  );
+  return locks ? takes('table-lock', ['tables']) : NOTHING;
+}
+
+/** MariaDB's `BACKUP LOCK t`, `BACKUP UNLOCK`, `BACKUP STAGE START`, `… END`. */
+function ofBackup(cursor: TokenCursor): StateNames {
+  if (cursor.take('UNLOCK')) return releases('table-lock', ['backup']);
+  if (!cursor.take('STAGE')) return takes('table-lock', ['backup']);
+  return cursor.take('END') ? releases('table-lock', ['stage']) : takes('table-lock', ['stage']);
 }
 
 const LOCK_FUNCTIONS = new Set(['GET_LOCK', 'RELEASE_LOCK', 'RELEASE_ALL_LOCKS']);

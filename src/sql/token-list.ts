@@ -14,6 +14,8 @@ export interface Token {
   readonly text: string;
   /** A string, or a quoted user variable, whose text has escapes that were left as they are. */
   readonly escaped: boolean;
+  /** Nothing but blanks, if that, in front of it. */
+  readonly blankBefore: boolean;
 }
 
 /** Most tokens that are looked at: a longer statement is taken for one that is not understood. */
@@ -57,6 +59,7 @@ function tokenAt(lexer: Lexer, buf: Buffer, ctx: ClassifyContext): Token {
     text: inner,
     // `N'x'` and `x'41'` have a prefix, which is no less in need of care.
     escaped: isLiteral || (hasEscapes && body.includes('\\')),
+    blankBefore: lexer.gapIsBlank(),
   };
 }
 

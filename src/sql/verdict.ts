@@ -1,4 +1,9 @@
-import type { Classification, ReasonCode, StatementClass } from './classification.ts';
+import type {
+  ABOUT_ONE_SERVER,
+  Classification,
+  ReasonCode,
+  StatementClass,
+} from './classification.ts';
 import { RANK } from './marks.ts';
 
 /** What is known so far of a packet's statements. */
@@ -14,6 +19,7 @@ export class Verdict implements Classification {
   hintEnd = -1;
   killTarget: number | null = null;
   killQueryOnly = false;
+  namesToken = false;
 
   /** Forgets the packet before. */
   protected clear(): void {
@@ -24,6 +30,7 @@ export class Verdict implements Classification {
     this.hintEnd = -1;
     this.killTarget = null;
     this.killQueryOnly = false;
+    this.namesToken = false;
   }
 
   /** What the statement's first words say; the rest can only make it more careful. */
@@ -37,5 +44,11 @@ export class Verdict implements Classification {
     if (RANK[cls] <= RANK[this.cls]) return;
     this.cls = cls;
     this.reason = reason;
+  }
+
+  /** What it asks for differs by server. A read stays one; of all else less is known now. */
+  asksServer(reason: (typeof ABOUT_ONE_SERVER)[number]): void {
+    if (this.cls === 'read') this.reason = reason;
+    else this.raise('unknown', reason);
   }
 }

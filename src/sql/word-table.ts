@@ -2,10 +2,16 @@ import {
   ADJACENT_FUNCTIONS,
   COMMON_FUNCTIONS,
   FUNCTION_KIND,
+  LATER_ADJACENT_FUNCTIONS,
+  MARIADB_ADJACENT_FUNCTIONS,
   MARIADB_FUNCTIONS,
+  MARIADB_SELECT_OPTIONS,
+  MARIADB_SERVER_FUNCTIONS,
   MYSQL_FUNCTIONS,
   MYSQL_REMOVED,
+  MYSQL_SERVER_FUNCTIONS,
   PAREN_KEYWORDS,
+  SELECT_OPTIONS,
   SPECIAL_FUNCTIONS,
   STORED_TOO,
 } from './functions.ts';
@@ -49,6 +55,11 @@ const MYSQL_UNTIL = new Uint32Array(MAX_WORDS).fill(NEVER);
 const MARIADB_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
 /** 1 for schemas that tell of one server, 2 for such tables of other schemas. */
 export const SERVER_DATA_OF = new Uint8Array(MAX_WORDS);
+/**
+ * Second hash of each word, of its text alone: the index would give statements other digests in
+ * every release that knows more words, and rules name statements by digest.
+ */
+export const DIGEST_CODE_OF = new Int32Array(MAX_WORDS);
 /** 1 for words whose case the digest folds: keywords and functions, not likely names. */
 export const FOLDS_CASE = new Uint8Array(MAX_WORDS);
 /** How a read of the system variable of that name is routed: a value of `VARIABLE_KIND`. */
@@ -70,7 +81,12 @@ function indexOf(name: string): number {
   if (known !== undefined) return known;
   const index = words.length;
   const offset = wordOffset[index] ?? 0;
-  for (let i = 0; i < name.length; i++) wordBytes[offset + i] = name.charCodeAt(i);
+  let code = 0;
+  for (let i = 0; i < name.length; i++) {
+    wordBytes[offset + i] = name.charCodeAt(i);
+    code = Math.imul(code, 31) + name.charCodeAt(i);
+  }
+  DIGEST_CODE_OF[index] = code;
   wordOffset[index + 1] = offset + name.length;
   const hash = hashOf(name);
   wordHash[index] = hash;
@@ -91,6 +107,13 @@ function enterFunctions(names: readonly string[], kind: number, mysql: number, m
   }
 }
 
+/** What is more to be said of functions that are PURE by the lists that enter them. */
+const REFINED_KINDS: readonly (readonly [kind: number, names: readonly string[]])[] = [
+  [FUNCTION_KIND.PURE_OR_STORED, STORED_TOO],
+  [FUNCTION_KIND.PURE_ADJACENT, LATER_ADJACENT_FUNCTIONS],
+  [FUNCTION_KIND.PURE_ADJACENT_ON_MARIADB, MARIADB_ADJACENT_FUNCTIONS],
+];
+
 function enterAll(): void {
   const split = (names: string): string[] => names.trim().split(/\s+/);
   for (const name of PLAIN_KEYWORD_LIST) indexOf(name);
@@ -106,8 +129,14 @@ function enterAll(): void {
   for (const [since, names] of MARIADB_FUNCTIONS) {
     enterFunctions(split(names), FUNCTION_KIND.PURE, NEVER, since);
   }
-  for (const name of STORED_TOO) FUNCTION_KIND_OF[indexOf(name)] = FUNCTION_KIND.PURE_OR_STORED;
+  for (const [kind, names] of REFINED_KINDS) {
+    for (const name of names) FUNCTION_KIND_OF[indexOf(name)] = kind;
+  }
+  enterFunctions(SELECT_OPTIONS, FUNCTION_KIND.SELECT_OPTION, 0, 0);
+  enterFunctions(MARIADB_SELECT_OPTIONS, FUNCTION_KIND.SELECT_OPTION, NEVER, 0);
   for (const [kind, names] of SPECIAL_FUNCTIONS) enterFunctions(split(names), kind, 0, 0);
+  enterFunctions(MYSQL_SERVER_FUNCTIONS, FUNCTION_KIND.SERVER, 0, NEVER);
+  enterFunctions(MARIADB_SERVER_FUNCTIONS, FUNCTION_KIND.SERVER, NEVER, 0);
   for (const name of PORTABLE_VARIABLES) VARIABLE_KIND_OF[indexOf(name)] = VARIABLE_KIND.PORTABLE;
   for (const name of SERVER_SCHEMAS) SERVER_DATA_OF[indexOf(name)] = 1;
   for (const name of SERVER_TABLES) SERVER_DATA_OF[indexOf(name)] = 2;

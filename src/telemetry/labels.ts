@@ -37,8 +37,9 @@ export type LoginFailure = (typeof LOGIN_FAILURES)[number];
 /** Why a read that a replica could have taken ran on the primary. */
 export const FALLBACK_REASONS = [
   'no-replica', // none is eligible: down, stopped, weight 0
+  'tags', // none of those that are eligible has the tags asked for
   'lag', // all eligible ones lag too much or by an unknown amount
-  'own-writes', // none is proved to hold what the session has written
+  'own-writes', // none is known, in time, to have what the session must see
   'connect', // the chosen one could not be reached
   'refused', // none takes the session: its login or its state is refused there
   'lost', // the chosen one was lost before the first byte of the answer
@@ -46,6 +47,25 @@ export const FALLBACK_REASONS = [
   'missing-object', // the replica did not know schema, table, column or routine (yet)
 ] as const;
 export type FallbackReason = (typeof FALLBACK_REASONS)[number];
+
+/** How a read that a replica may run came to see what it must. */
+export const READ_RUNGS = [
+  'known', // the replica was known to have it
+  'waited', // the replica was asked to wait for it, and got there
+  'primary', // the primary ran it
+] as const;
+export type ReadRung = (typeof READ_RUNGS)[number];
+
+/** What looking at a sampled read told. */
+export const STALENESS_OUTCOMES = [
+  'fresh', // the primary showed the same rows at that moment
+  'stale', // it showed others
+  'unstable', // two runs on one and the same data differ: it tells nothing
+  'failed', // the primary could not be asked, or refused, or took too long
+  'skipped', // it cannot be compared: by its text, its length, its reply
+  'dropped', // too much was going on: the samples of this second are used up, or the pool is
+] as const;
+export type StalenessOutcome = (typeof STALENESS_OUTCOMES)[number];
 
 /** What one of our connections to a server is doing. */
 export type BackendState = 'connecting' | 'idle' | 'leased';
@@ -72,8 +92,26 @@ export const PIN_REASONS = [
   'role', // SET ROLE
   'opaque', // something ran that does not show what it left behind
   'next-transaction', // SET TRANSACTION, until the next transaction is over
-  'found-rows', // SQL_CALC_FOUND_ROWS, for the FOUND_ROWS() that follows
   'rule', // a rule of the configuration says so
-  'session-mode', // pool.mode: session
 ] as const;
 export type PinReason = (typeof PIN_REASONS)[number];
+
+/** Why nobody can vouch for the newest acknowledged position. */
+export const UNKNOWN_REASONS = [
+  'no-base', // the primary has not been probed since something unpublished happened: soon over
+  'starting', // this proxy is not in the group yet, or not any more: soon over
+  'away', // Redis does not answer
+  'member-absent', // a proxy of the list has not said a word
+  'member-silent', // a proxy of the list has not renewed its word
+  'member-differs', // a proxy sees another primary, or has other members or another lease configured
+  'duplicate-name', // two proxies have the same name
+] as const;
+export type UnknownReason = (typeof UNKNOWN_REASONS)[number];
+
+/** What became of a question for the newest acknowledged position. */
+export const NEWEST_OUTCOMES = ['position', ...UNKNOWN_REASONS] as const;
+export type NewestOutcome = (typeof NEWEST_OUTCOMES)[number];
+
+/** What became of a heartbeat that was due. */
+export const HEARTBEAT_OUTCOMES = ['written', 'failed'] as const;
+export type HeartbeatOutcome = (typeof HEARTBEAT_OUTCOMES)[number];

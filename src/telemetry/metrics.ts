@@ -1,11 +1,15 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { ClientMetrics, createTraffic } from './client-metrics.ts';
+import { ConsistencyMetrics } from './consistency-metrics.ts';
+import { CoordinationMetrics } from './coordination-metrics.ts';
 import { HoldMetrics } from './hold-metrics.ts';
 import { KnowledgeMetrics } from './knowledge-metrics.ts';
 import type { Traffic } from './plain-counters.ts';
 import { exposeCounter, exposeGauge } from './prom-bridge.ts';
+import { ReplicaMetrics } from './replica-metrics.ts';
 import { BackendMetrics, TopologyMetrics } from './server-metrics.ts';
 import { createPolicyProblems } from './policy-metrics.ts';
+import { StalenessMetrics } from './staleness-metrics.ts';
 import { StatementMetrics } from './statement-metrics.ts';
 
 /** Every metric of the proxy, by topic. All labels come from closed sets or are server ids. */
@@ -14,10 +18,14 @@ export interface Metrics {
   readonly traffic: Traffic;
   readonly statements: StatementMetrics;
   readonly backends: BackendMetrics;
+  readonly replicas: ReplicaMetrics;
   readonly topology: TopologyMetrics;
   readonly holds: HoldMetrics;
   readonly policyProblems: ReturnType<typeof createPolicyProblems>;
   readonly knowledge: KnowledgeMetrics;
+  readonly coordination: CoordinationMetrics;
+  readonly consistency: ConsistencyMetrics;
+  readonly staleness: StalenessMetrics;
 }
 
 /** What a scrape needs, without the library's type. */
@@ -55,15 +63,20 @@ export function createMetrics(options: {
     },
     () => [{ value: options.droppedLogLines() }],
   );
+  const statements = new StatementMetrics(registry);
   const metrics: Metrics = {
     clients: new ClientMetrics(registry),
     traffic: createTraffic(registry),
-    statements: new StatementMetrics(registry),
+    statements,
     backends: new BackendMetrics(registry),
+    replicas: new ReplicaMetrics(registry),
     topology: new TopologyMetrics(registry),
     holds: new HoldMetrics(registry),
     policyProblems: createPolicyProblems(registry),
     knowledge: new KnowledgeMetrics(registry),
+    coordination: new CoordinationMetrics(registry),
+    consistency: new ConsistencyMetrics(registry, statements),
+    staleness: new StalenessMetrics(registry),
   };
   return { metrics, registry };
 }

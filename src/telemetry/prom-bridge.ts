@@ -55,7 +55,29 @@ export function exposeHistograms(
   label: string,
   histograms: Readonly<Record<string, Log2Histogram>>,
 ): void {
-  new PlainHistogram(info, label, histograms).register();
+  const series = Object.entries(histograms).map(([value, histogram]) => ({
+    labels: { [label]: value },
+    histogram,
+  }));
+  exposeHistogramSeries({ ...info, labels: [label] }, () => series);
+}
+
+/** One of the histograms of a scrape. */
+export interface HistogramSeries {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly histogram: Log2Histogram;
+}
+
+/**
+ * Histograms read when scraped.
+ * @param perSecond how many of the metric's unit a second has
+ */
+export function exposeHistogramSeries(
+  info: SeriesInfo,
+  read: () => Iterable<HistogramSeries>,
+  perSecond = 1,
+): void {
+  new PlainHistogram(info, read, perSecond).register();
 }
 
 function promConfig({ registry, name, help, labels }: SeriesInfo) {
@@ -69,19 +91,16 @@ class PlainHistogram extends Histogram {
   /** An empty twin: gives the object that the registry expects, but for the values. */
   readonly #twin: Histogram;
   readonly #info: SeriesInfo;
-  readonly #label: string;
-  readonly #histograms: Readonly<Record<string, Log2Histogram>>;
+  readonly #read: () => Iterable<HistogramSeries>;
+  readonly #perSecond: number;
 
-  constructor(
-    info: SeriesInfo,
-    label: string,
-    histograms: Readonly<Record<string, Log2Histogram>>,
-  ) {
-    super({ name: info.name, help: info.help, labelNames: [label], registers: [] });
+  constructor(info: SeriesInfo, read: () => Iterable<HistogramSeries>, perSecond: number) {
+    const labelNames = [...(info.labels ?? [])];
+    super({ name: info.name, help: info.help, labelNames, registers: [] });
     this.#twin = new Histogram({ name: info.name, help: info.help, registers: [] });
     this.#info = info;
-    this.#label = label;
-    this.#histograms = histograms;
+    this.#read = read;
+    this.#perSecond = perSecond;
   }
 
   register(): void {
@@ -91,8 +110,8 @@ class PlainHistogram extends Histogram {
   override async get(): Promise<MetricObjectWithValues<HistogramSample>> {
     return {
       ...(await this.#twin.get()),
-      values: Object.entries(this.#histograms).flatMap(([value, histogram]) =>
-        this.#samples({ [this.#label]: value }, histogram),
+      values: [...this.#read()].flatMap(({ labels, histogram }) =>
+        this.#samples({ ...labels }, histogram),
       ),
     };
   }
@@ -108,11 +127,11 @@ class PlainHistogram extends Histogram {
     return [
       ...histogram.cumulative().map((bucket) => ({
         metricName: `${name}_bucket`,
-        labels: { le: bucket.boundSeconds, ...labels },
+        labels: { le: bucket.boundSeconds * this.#perSecond, ...labels },
         value: bucket.count,
       })),
       { metricName: `${name}_bucket`, labels: { le: '+Inf', ...labels }, value: count },
-      { metricName: `${name}_sum`, labels, value: histogram.sumSeconds },
+      { metricName: `${name}_sum`, labels, value: histogram.sumSeconds * this.#perSecond },
       { metricName: `${name}_count`, labels, value: count },
     ];
   }

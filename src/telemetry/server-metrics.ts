@@ -3,7 +3,7 @@ import { ERROR_SOURCES, type ErrorSource } from '../lib/errors.ts';
 import type { ServerId } from '../lib/ids.ts';
 import type { Role, ServerView, Snapshot } from '../topology/snapshot.ts';
 import { samplesOf } from './client-metrics.ts';
-import type { BackendState } from './labels.ts';
+import { type BackendState, HEARTBEAT_OUTCOMES, type HeartbeatOutcome } from './labels.ts';
 import { ClosedCounter } from './plain-counters.ts';
 import { exposeCounter, exposeGauge, type Sample } from './prom-bridge.ts';
 
@@ -80,7 +80,9 @@ export class BackendMetrics {
 export class TopologyMetrics {
   readonly #probes: Histogram<'server' | 'outcome'>;
   readonly #primaryChanges: Counter;
+  readonly #heartbeats = new ClosedCounter<HeartbeatOutcome>(HEARTBEAT_OUTCOMES);
   #current: () => Snapshot | null = () => null;
+  #nowMs: () => number = () => performance.now();
 
   constructor(registry: Registry) {
     this.#probes = new Histogram({
@@ -95,7 +97,17 @@ export class TopologyMetrics {
       help: 'Times that another server became the primary, or the primary was lost',
       registers: [registry],
     });
+    exposeCounter(
+      {
+        registry,
+        name: 'lagwise_heartbeats_total',
+        help: 'Heartbeats written to the primary, and tries that failed',
+        labels: ['outcome'],
+      },
+      () => samplesOf(this.#heartbeats, 'outcome'),
+    );
     this.#exposeServers(registry);
+    this.#exposeReplication(registry);
     exposeGauge(
       { registry, name: 'lagwise_primary_available', help: '1 when a primary is known' },
       () => [{ value: this.#current()?.primary ? 1 : 0 }],
@@ -106,13 +118,21 @@ export class TopologyMetrics {
     );
   }
 
-  /** Names where the current snapshot is; before that no server is shown. */
-  bind(current: () => Snapshot): void {
+  /**
+   * Names where the current snapshot is; before that no server is shown.
+   * @param nowMs the monotonic clock of its moments
+   */
+  bind(current: () => Snapshot, nowMs: () => number = () => performance.now()): void {
     this.#current = current;
+    this.#nowMs = nowMs;
   }
 
   probed(server: ServerId, seconds: number, outcome: 'ok' | 'failed'): void {
     this.#probes.observe({ server, outcome }, seconds);
+  }
+
+  heartbeat(outcome: HeartbeatOutcome): void {
+    this.#heartbeats.inc(outcome);
   }
 
   primaryChanged(): void {
@@ -120,14 +140,7 @@ export class TopologyMetrics {
   }
 
   #exposeServers(registry: Registry): void {
-    const each = (name: string, help: string, value: (server: ServerView) => number | null) => {
-      exposeGauge({ registry, name, help, labels: ['server'] }, () =>
-        this.#servers().flatMap((server): Sample[] => {
-          const figure = value(server);
-          return figure === null ? [] : [{ labels: { server: server.id }, value: figure }];
-        }),
-      );
-    };
+    const each = this.#eachServer(registry);
     each('lagwise_server_up', '1 when the server answers probes', (server) =>
       server.role === 'down' ? 0 : 1,
     );
@@ -158,6 +171,62 @@ export class TopologyMetrics {
           })),
         ),
     );
+  }
+
+  /** What is not known has no series: unknown is never 0. */
+  #exposeReplication(registry: Registry): void {
+    const each = this.#eachServer(registry);
+    const ageOf = (momentMs: number) => Math.max(0, (this.#nowMs() - momentMs) / 1000);
+    const inSeconds = (ms: number | null | undefined) =>
+      ms === null || ms === undefined ? null : ms / 1000;
+    each('lagwise_server_lag_sample_age_seconds', 'Since the lag was measured', (server) =>
+      server.lag.t === 'known' && server.role === 'replica' ? ageOf(server.seenAtMs) : null,
+    );
+    each(
+      'lagwise_server_behind_transactions',
+      'Transactions that the primary has and the replica has not',
+      ({ replication }) => replication?.behind ?? null,
+    );
+    each(
+      'lagwise_server_queued_transactions',
+      'Transactions that the replica has received and not applied',
+      ({ replication }) => replication?.queued ?? null,
+    );
+    each(
+      'lagwise_server_applied_transactions_per_second',
+      'Transactions that the replica applies, smoothed over some seconds',
+      ({ replication }) => replication?.appliedPerSecond ?? null,
+    );
+    each(
+      'lagwise_server_catch_up_seconds',
+      'Predicted time until the replica has caught up; absent while it falls back',
+      ({ replication }) => inSeconds(replication?.catchUpMs),
+    );
+    each(
+      'lagwise_server_configured_delay_seconds',
+      'Delay that is configured on the replica (SOURCE_DELAY); it is part of the lag',
+      ({ replication }) => inSeconds(replication?.configuredDelayMs),
+    );
+    each(
+      'lagwise_server_replication_stopped_seconds',
+      'Since a thread of the replication was seen stopped, or without its source; 0 while all are at work',
+      ({ replication }) => {
+        if (replication === null) return null;
+        const { stoppedSinceMs } = replication;
+        return stoppedSinceMs === null ? 0 : ageOf(stoppedSinceMs);
+      },
+    );
+  }
+
+  #eachServer(registry: Registry) {
+    return (name: string, help: string, value: (server: ServerView) => number | null): void => {
+      exposeGauge({ registry, name, help, labels: ['server'] }, () =>
+        this.#servers().flatMap((server): Sample[] => {
+          const figure = value(server);
+          return figure === null ? [] : [{ labels: { server: server.id }, value: figure }];
+        }),
+      );
+    };
   }
 
   #servers(): readonly ServerView[] {

@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import type { Consistency } from '../config/rule-schema.ts';
 import type { ServerId } from '../lib/ids.ts';
 import { ROUTE_REASONS, type RouteReason } from '../routing/route.ts';
 import { STATEMENT_CLASSES, type StatementClass } from '../sql/classification.ts';
@@ -21,6 +22,13 @@ import { exposeCounter, exposeGauge, exposeHistograms, type Sample } from './pro
 export class ServerStatements {
   readonly primary = new ClosedCounter<StatementClass>(STATEMENT_CLASSES);
   readonly replica = new ClosedCounter<StatementClass>(STATEMENT_CLASSES);
+  /** How far behind the server was when it ran reads, by how much they had to see. */
+  readonly staleness: Readonly<Record<Consistency, Log2Histogram>> = {
+    eventual: new Log2Histogram(),
+    session: new Log2Histogram(),
+    global: new Log2Histogram(),
+    strong: new Log2Histogram(),
+  };
   /** Statements sent here as reads that the server refused as writes. */
   misroutes = 0;
 }
@@ -97,6 +105,11 @@ export class StatementMetrics {
       this.#servers.set(id, counters);
     }
     return counters;
+  }
+
+  /** Servers that have run anything, with their counters. */
+  get servers(): Iterable<readonly [ServerId, ServerStatements]> {
+    return this.#servers;
   }
 
   /** A session is tied to its server; `unpinned` must be called once for it with the same reason. */

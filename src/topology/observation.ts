@@ -18,12 +18,26 @@ export interface ReplicaChannel {
   readonly receiverError: string | null;
   readonly applierError: string | null;
   /**
-   * Age in ms of the oldest transaction received and not applied yet, from commit timestamps; 0
-   * when everything received is applied; null where the server has no such figures.
+   * Age of the oldest transaction received and not applied yet, from commit timestamps by the
+   * server's own clock, ms; 0 when everything received is applied; null where the server has no such
+   * figures. It is the age of the newest received one while none is in work (`isApplying`).
    */
   readonly commitLagMs: number | null;
+  /** A transaction is being applied right now; null where the server does not say. */
+  readonly isApplying: boolean | null;
+  /** How long ago the newest applied transaction was committed on its first server, ms, as above. */
+  readonly appliedAgeMs: number | null;
+  /** What was received, applied or not; null where the server does not say. */
+  readonly receivedGtidSet: string | null;
+  /** `SOURCE_DELAY`: the channel is meant to lag by this, ms. */
+  readonly configuredDelayMs: number;
   /** `Seconds_Behind_Source`: whole seconds, blind to what was not received. */
   readonly secondsBehind: number | null;
+  /**
+   * What replication filters make it leave out, as options: `replicate-ignore-db=scratch`. Its
+   * position has the transactions all the same. Null for none, or of system schemas only.
+   */
+  readonly filter: string | null;
 }
 
 /** What a server said when it answered a probe. */
@@ -39,6 +53,13 @@ export interface ServerReport {
   readonly serverNumber: number;
   /** Its own commits get a GTID: binary log on and, for MySQL, `gtid_mode=ON`. */
   readonly logsGtids: boolean;
+  /**
+   * What its binary log leaves out, as options (`binlog-ignore-db=scratch`); null for nothing, or
+   * system schemas only. Such commits get no GTID, and reach nobody.
+   */
+  readonly logFilter: string | null;
+  /** Why that is not known, for people; null where it is. */
+  readonly logFilterProblem: string | null;
   /** `gtid_executed` or `gtid_current_pos`; null where GTIDs are not in use. */
   readonly gtidSet: string | null;
   /**
@@ -49,6 +70,29 @@ export interface ServerReport {
   /** MariaDB only: `gtid_binlog_state`, the last commit of each server that ever wrote. */
   readonly binlogState: string | null;
   readonly channels: readonly ReplicaChannel[];
+  /** Its own clock when it answered, ms since 1970; null if it did not say. */
+  readonly clockMs: number | null;
+  /** How long ago, by that clock, its binary log got its newest transaction, ms; null if unknown. */
+  readonly loggedAgeMs: number | null;
+  /** Number of the newest heartbeat of this proxy that it shows; null for none. */
+  readonly heartbeat: number | null;
+}
+
+/** What a light probe asks of a channel. */
+export type ChannelPosition = Pick<
+  ReplicaChannel,
+  'name' | 'isApplying' | 'commitLagMs' | 'appliedAgeMs'
+>;
+
+/** What a server said to a light probe: positions and times. The rest is as it was last seen. */
+export interface PositionReport
+  extends Pick<
+    ServerReport,
+    'gtidSet' | 'appliedGtidSet' | 'clockMs' | 'loggedAgeMs' | 'heartbeat'
+  > {
+  readonly t: 'position';
+  /** Empty where there are no commit timestamps to be had. */
+  readonly channels: readonly ChannelPosition[];
 }
 
 /** A probe that got no usable answer. `why` is for people and holds no secret. */
@@ -62,5 +106,5 @@ export interface Observation {
   readonly serverId: ServerId;
   readonly startedAtMs: number;
   readonly finishedAtMs: number;
-  readonly result: ServerReport | ProbeFailure;
+  readonly result: ServerReport | PositionReport | ProbeFailure;
 }

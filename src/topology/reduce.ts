@@ -1,6 +1,8 @@
 import { positionContains } from '../gtid/position.ts';
 import type { ServerId } from '../lib/ids.ts';
 import { whyNotRejoined } from './deposed.ts';
+import { addBeat, type Beat, type Beats } from './beats.ts';
+import { inheritFilters } from './filters.ts';
 import { observe } from './observe.ts';
 import type { Observation } from './observation.ts';
 import { addSample, type SampleRing, standingOf } from './sample-ring.ts';
@@ -11,7 +13,7 @@ import {
   type ServerRecord,
   type ServerRecords,
 } from './server-record.ts';
-import { sameView, type ViewContext, viewOf } from './server-view.ts';
+import { answeredAtMs, sameView, type ViewContext, viewOf } from './server-view.ts';
 import type { ServerView, Snapshot } from './snapshot.ts';
 
 /** Tuning of the reducer. */
@@ -28,6 +30,8 @@ export interface TopologyState {
   readonly memory: PrimaryMemory;
   /** Samples of the last primary; kept while there is none, dropped when another takes over. */
   readonly ring: SampleRing;
+  /** Heartbeats that this proxy wrote to that primary. */
+  readonly beats: Beats;
   /** When the primary was lost (monotonic ms), 0 if there never was one; null while there is one. */
   readonly primaryGoneAtMs: number | null;
 }
@@ -46,6 +50,7 @@ export function initialState(
     records,
     memory,
     ring: [],
+    beats: [],
     primaryGoneAtMs: 0,
   };
   const snapshot = { ...publish(blank, choice, 0), version: 0 };
@@ -78,10 +83,17 @@ export function markUnreachable(
   return settle(state, { ...before, suspicion: { sinceMs: nowMs, why } }, nowMs);
 }
 
+/** A heartbeat was written to the primary. What replicas lack of it, their next probes tell. */
+export function noteBeat(state: TopologyState, beat: Beat): TopologyState {
+  const beats = addBeat(state.beats, beat);
+  return beats === state.beats ? state : { ...state, beats };
+}
+
 /** Draws all conclusions from one changed record. */
 function settle(state: TopologyState, changed: ServerRecord, nowMs: number): TopologyState {
-  const records = new Map(state.records).set(changed.listed.id, changed);
-  const choice = selectPrimary(records, state.memory);
+  const known = new Map(state.records).set(changed.listed.id, changed);
+  const choice = selectPrimary(known, state.memory);
+  const records = choice.t === 'primary' ? inheritFilters(known, choice.id) : known;
   const primary = choice.t === 'primary' ? (records.get(choice.id) ?? null) : null;
   const history = historyOf(state, primary);
   const ring =
@@ -95,6 +107,7 @@ function settle(state: TopologyState, changed: ServerRecord, nowMs: number): Top
     records: proved,
     memory: nextMemory(state.memory, primary, proved),
     ring,
+    beats: history.isNew ? [] : state.beats,
     primaryGoneAtMs: primary === null ? (state.primaryGoneAtMs ?? nowMs) : null,
   };
   return { ...next, snapshot: publish(next, choice, history.isNew ? 1 : 0) };
@@ -106,6 +119,8 @@ function historyOf(state: TopologyState, primary: ServerRecord | null): { isNew:
   if (primary.listed.id !== state.memory.last) return { isNew: true };
   const newest = state.ring.at(-1);
   const held = primary.executed;
+  // GTIDs were turned off, which loses nothing: the samples go, and with them what they would prove.
+  if (held === null && primary.gtidProblem === null) return { isNew: false };
   return {
     isNew: newest !== undefined && (held === null || !positionContains(held, newest.position)),
   };
@@ -116,7 +131,13 @@ function nextRing(ring: SampleRing, primary: ServerRecord, isFresh: boolean): Sa
   // Without GTIDs for its own commits its set stands still and would prove everything.
   if (executed === null || report === null || !report.logsGtids) return [];
   if (!isFresh && ring.length > 0) return ring;
-  return addSample(ring, executed, primary.startedAtMs, primary.finishedAtMs);
+  const { startedAtMs, finishedAtMs } = primary;
+  const { loggedAgeMs } = report;
+  return addSample(ring, executed, {
+    startedAtMs,
+    finishedAtMs,
+    newestCommitMs: loggedAgeMs === null ? null : answeredAtMs(primary) - loggedAgeMs,
+  });
 }
 
 function forgetProofs(records: ServerRecords): ServerRecords {
@@ -158,6 +179,7 @@ function publish(state: TopologyState, choice: PrimaryChoice, epochStep: 0 | 1):
     primaryGoneAtMs: state.primaryGoneAtMs,
     memory: state.memory,
     ring: state.ring,
+    beats: state.beats,
     sampleFreshMs: state.options.sampleFreshMs,
   };
   const servers = [...state.records.values()].map((record, index): ServerView => {

@@ -7,6 +7,8 @@ export interface PrimarySample {
   readonly firstSeenMs: number;
   /** Start of the last probe that saw it: everything acknowledged before this moment is in it. */
   readonly lastStartMs: number;
+  /** When the newest transaction of it was committed, where the primary tells; else null. */
+  readonly newestCommitMs: number | null;
 }
 
 /** The primary's samples of one epoch, oldest first. Immutable and bounded. */
@@ -14,25 +16,41 @@ export type SampleRing = readonly PrimarySample[];
 
 /**
  * The most samples held. Past that every other one of the older half is dropped, so that the ring
- * reaches back exponentially far: recent lag is measured exactly, old lag coarsely.
+ * reaches back exponentially far: recent lag is measured exactly, old lag coarsely. At the fast pace
+ * of 25 ms the newer half reaches back 6 s.
  */
-const MAX_SAMPLES = 128;
+const MAX_SAMPLES = 512;
 
-/** The ring with one more probe of the primary. */
+/** A list that has room for one more, thinned out where it was full. */
+export function thinned<T>(list: readonly T[]): readonly T[] {
+  const half = MAX_SAMPLES / 2;
+  return list.length < MAX_SAMPLES
+    ? list
+    : list.filter((_, index) => index >= half || index % 2 === 0);
+}
+
+/** The ring with one more probe of the primary. Times as in {@link PrimarySample}. */
 export function addSample(
   ring: SampleRing,
   position: Position,
-  startedAtMs: number,
-  finishedAtMs: number,
+  asked: {
+    readonly startedAtMs: number;
+    readonly finishedAtMs: number;
+    readonly newestCommitMs?: number | null;
+  },
 ): SampleRing {
+  const { startedAtMs, finishedAtMs, newestCommitMs = null } = asked;
   const newest = ring.at(-1);
   if (newest !== undefined && newest.position.text === position.text) {
     return [...ring.slice(0, -1), { ...newest, lastStartMs: startedAtMs }];
   }
-  const sample = { position, firstSeenMs: finishedAtMs, lastStartMs: startedAtMs };
-  if (ring.length < MAX_SAMPLES) return [...ring, sample];
-  const half = MAX_SAMPLES / 2;
-  return [...ring.filter((_, index) => index >= half || index % 2 === 0), sample];
+  const sample = {
+    position,
+    firstSeenMs: finishedAtMs,
+    lastStartMs: startedAtMs,
+    newestCommitMs: newestCommitMs === null ? null : Math.min(newestCommitMs, finishedAtMs),
+  };
+  return [...thinned(ring), sample];
 }
 
 /** Where a server stands against the primary's samples. */
@@ -45,16 +63,20 @@ export interface Standing {
 
 /**
  * Compares a server's position with the ring. Samples of one epoch only grow, so the held ones are
- * a prefix, and the border is found from the newest end, where a healthy replica stands.
+ * a prefix whose end is looked for by halves, after the newest one, which a healthy replica holds.
  */
 export function standingOf(ring: SampleRing, position: Position | null): Standing {
   if (position === null) return { held: null, missing: ring[0] ?? null };
-  let missing: PrimarySample | null = null;
-  for (let at = ring.length - 1; at >= 0; at -= 1) {
-    const sample = ring[at];
-    if (sample === undefined) break;
-    if (positionContains(position, sample.position)) return { held: sample, missing };
-    missing = sample;
+  const newest = ring.at(-1);
+  if (newest === undefined) return { held: null, missing: null };
+  if (positionContains(position, newest.position)) return { held: newest, missing: null };
+  let heldCount = 0;
+  let missingAt = ring.length - 1;
+  while (heldCount < missingAt) {
+    const middle = (heldCount + missingAt) >>> 1;
+    const sample = ring[middle];
+    if (sample !== undefined && positionContains(position, sample.position)) heldCount = middle + 1;
+    else missingAt = middle;
   }
-  return { held: null, missing };
+  return { held: ring[heldCount - 1] ?? null, missing: ring[missingAt] ?? null };
 }

@@ -1,7 +1,9 @@
 import type { MariadbGtid } from '../gtid/mariadb-position.ts';
 import type { Position } from '../gtid/position.ts';
 import type { ServerId } from '../lib/ids.ts';
+import type { ClockOffset } from './clock-offset.ts';
 import type { ServerReport } from './observation.ts';
+import type { Rate } from './progress.ts';
 
 /** A server as configured. */
 export interface ListedServer {
@@ -10,6 +12,7 @@ export interface ListedServer {
   readonly port: number;
   readonly tags: readonly string[];
   readonly zone: string | null;
+  readonly reserved: boolean;
   /** Relative share of reads; 0 takes none. */
   readonly weight: number;
 }
@@ -36,10 +39,31 @@ export interface ServerRecord {
   readonly applied: Position | null;
   /** MariaDB's `binlogState`, read; empty if unknown. */
   readonly binlogState: readonly MariadbGtid[];
+  /**
+   * What it has left out of replication, or a source of its has, since it is known: `filter` of its
+   * channels. It stays when the filter is removed, since what is missing is still missing.
+   */
+  readonly filter: string | null;
+  /** The same of its binary log: `logFilter` of its reports. */
+  readonly logFilter: string | null;
   /** Why one of these could not be read. */
   readonly gtidProblem: string | null;
-  /** Start of the newest primary probe whose transactions it is proved to hold; -1 none. */
+  /**
+   * Start of the newest primary probe whose GTIDs it is proved to hold; -1 none. With filters that
+   * says nothing of the data.
+   */
   readonly caughtUpToMs: number;
+  /** Start of the first probe since which it has answered each time and lost nothing. */
+  readonly grownSinceMs: number;
+  /** What each of its channels has received, read, in their order; null where not known. */
+  readonly received: readonly (Position | null)[];
+  /** How its clock stands; null while unknown. */
+  readonly clock: ClockOffset | null;
+  /** How fast its executed set grows (a primary's) and its applied one (a replica's). */
+  readonly executedRate: Rate | null;
+  readonly appliedRate: Rate | null;
+  /** When its replication was first seen to stand: a thread stopped, or its source lost; else null. */
+  readonly stoppedSinceMs: number | null;
   /** The data path could not reach it; holds until a probe begun later answers. */
   readonly suspicion: { readonly sinceMs: number; readonly why: string } | null;
 }
@@ -61,8 +85,16 @@ export function newRecord(listed: ListedServer): ServerRecord {
     executed: null,
     applied: null,
     binlogState: [],
+    filter: null,
+    logFilter: null,
     gtidProblem: null,
     caughtUpToMs: -1,
+    grownSinceMs: Number.POSITIVE_INFINITY,
+    received: [],
+    clock: null,
+    executedRate: null,
+    appliedRate: null,
+    stoppedSinceMs: null,
     suspicion: null,
   };
 }

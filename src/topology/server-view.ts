@@ -1,7 +1,11 @@
+import type { Position } from '../gtid/position.ts';
 import type { ServerId } from '../lib/ids.ts';
 import { whyNotRejoined } from './deposed.ts';
+import { type Beats, boundsByBeat } from './beats.ts';
+import { describeFilters, logsAll, provesNothing } from './filters.ts';
 import { measureLag } from './lag.ts';
 import type { ReplicaChannel } from './observation.ts';
+import { replicationOf, sameReplication } from './replication-view.ts';
 import { type SampleRing, standingOf } from './sample-ring.ts';
 import type { PrimaryMemory } from './select-primary.ts';
 import { sourceNames } from './select-primary.ts';
@@ -16,6 +20,7 @@ export interface ViewContext {
   readonly primaryGoneAtMs: number | null;
   readonly memory: PrimaryMemory;
   readonly ring: SampleRing;
+  readonly beats: Beats;
   readonly sampleFreshMs: number;
 }
 
@@ -25,6 +30,8 @@ export function viewOf(record: ServerRecord, context: ViewContext): ServerView {
   const { role, ineligible } = standingAs(record, context);
   const isPrimary = role === 'primary';
   const channels = report?.channels ?? [];
+  const head = context.primaryId ?? context.memory.last;
+  const isBlind = provesNothing(record, (head === null ? null : context.records.get(head)) ?? null);
   return {
     ...listed,
     role,
@@ -32,13 +39,29 @@ export function viewOf(record: ServerRecord, context: ViewContext): ServerView {
     version: report?.version ?? null,
     readOnly: record.reachable ? (report?.readOnly ?? null) : null,
     lag: isPrimary ? NO_LAG : lagOf(record, role, context),
+    replication: isPrimary || !record.reachable ? null : replicationOf(record, context),
     replicating:
       isPrimary || !record.reachable || channels.length === 0 ? null : channels.every(runs),
-    caughtUpToMs: isPrimary ? Number.POSITIVE_INFINITY : record.caughtUpToMs,
+    caughtUpToMs: provedUpToMs(record, isPrimary, isBlind),
     gtidSet: report?.gtidSet ?? null,
+    position: positionOf(record, isPrimary, isBlind),
+    positionAtMs: record.startedAtMs,
+    grownSinceMs: record.grownSinceMs,
     seenAtMs: record.finishedAtMs,
+    filters: describeFilters(record, isPrimary),
     ineligible,
   };
+}
+
+function provedUpToMs(record: ServerRecord, isPrimary: boolean, isBlind: boolean): number {
+  if (isPrimary) return Number.POSITIVE_INFINITY;
+  return isBlind ? -1 : record.caughtUpToMs;
+}
+
+function positionOf(record: ServerRecord, isPrimary: boolean, isBlind: boolean): Position | null {
+  if (!isPrimary) return isBlind ? null : record.applied;
+  // Without GTIDs for its own commits its set stands still, or is not all.
+  return record.report?.logsGtids === true && logsAll(record) ? record.executed : null;
 }
 
 const NO_LAG: Lag = { t: 'known', lagMs: 0, method: 'gtid' };
@@ -46,12 +69,34 @@ const NO_LAG: Lag = { t: 'known', lagMs: 0, method: 'gtid' };
 function lagOf(record: ServerRecord, role: Role, context: ViewContext): Lag {
   if (role === 'down') return { t: 'unknown', why: 'It does not answer' };
   if (role !== 'replica') return { t: 'unknown', why: 'It is not a replica' };
-  return measureLag(record.report?.channels ?? [], standingOf(context.ring, record.applied), {
-    startedAtMs: record.startedAtMs,
-    finishedAtMs: record.finishedAtMs,
-    primaryGoneAtMs: context.primaryGoneAtMs,
-    sampleFreshMs: context.sampleFreshMs,
+  const { report, applied, startedAtMs, finishedAtMs } = record;
+  const { records, primaryId, memory, ring, beats, primaryGoneAtMs, sampleFreshMs } = context;
+  const head = primaryId ?? memory.last;
+  const source = head === null ? null : (records.get(head)?.clock ?? null);
+  const channels = report?.channels ?? [];
+  const foreign = channels.filter((channel) => sourceOf(channel, records).t === 'foreign');
+  return measureLag({
+    channels: channels.filter((channel) => !foreign.includes(channel)),
+    foreign,
+    standing: standingOf(ring, applied),
+    applied,
+    startedAtMs,
+    finishedAtMs,
+    answeredAtMs: answeredAtMs(record),
+    clockSkewMs:
+      source === null || record.clock === null ? 0 : source.offsetMs - record.clock.offsetMs,
+    beats: boundsByBeat(beats, report?.heartbeat ?? null, record),
+    primaryGoneAtMs,
+    sampleFreshMs,
   });
+}
+
+/** The moment of a server's last answer: by its own clock where that is known, else the middle. */
+export function answeredAtMs(record: ServerRecord): number {
+  const { report, clock, startedAtMs, finishedAtMs } = record;
+  const clockMs = report?.clockMs ?? null;
+  if (clockMs === null || clock === null) return (startedAtMs + finishedAtMs) / 2;
+  return Math.min(finishedAtMs, Math.max(startedAtMs, clockMs - clock.offsetMs));
 }
 
 interface RoleAndReason {
@@ -133,8 +178,10 @@ function runs(channel: ReplicaChannel): boolean {
 /** Whether two views of one server look the same to every reader. */
 export function sameView(left: ServerView, right: ServerView): boolean {
   for (const key of VIEW_KEYS) {
-    if (key !== 'lag' && left[key] !== right[key]) return false;
+    if (key === 'lag' || key === 'replication') continue;
+    if (left[key] !== right[key]) return false;
   }
+  if (!sameReplication(left.replication, right.replication)) return false;
   const before = left.lag;
   const after = right.lag;
   if (before.t === 'known' && after.t === 'known') {
@@ -150,15 +197,21 @@ const VIEW_KEYS = Object.keys({
   port: 0,
   tags: 0,
   zone: 0,
+  reserved: 0,
   weight: 0,
   role: 0,
   flavor: 0,
   version: 0,
   readOnly: 0,
   lag: 0,
+  replication: 0,
   replicating: 0,
   caughtUpToMs: 0,
   gtidSet: 0,
+  position: 0,
+  positionAtMs: 0,
+  grownSinceMs: 0,
   seenAtMs: 0,
+  filters: 0,
   ineligible: 0,
 } satisfies Record<keyof ServerView, 0>) as (keyof ServerView)[];

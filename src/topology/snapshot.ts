@@ -1,7 +1,8 @@
+import type { Position } from '../gtid/position.ts';
 import type { ServerId } from '../lib/ids.ts';
 
 /** How a lag figure was obtained, best first. */
-type LagMethod = 'gtid' | 'commit-timestamps' | 'seconds-behind';
+export type LagMethod = 'gtid' | 'commit-timestamps' | 'heartbeat' | 'seconds-behind';
 
 /** What is known of a replica's lag. Unknown is a state of its own, never zero. */
 export type Lag =
@@ -21,6 +22,47 @@ export type Role =
 
 export type Flavor = 'mysql' | 'mariadb';
 
+/** One replication channel of a server. */
+export interface ChannelView {
+  /** Empty for the default channel. */
+  readonly name: string;
+  /** Id of the listed server that it fetches from, else `host:port`. */
+  readonly source: string;
+  /** The thread that fetches events: running, trying to connect, or stopped. */
+  readonly receiver: 'on' | 'connecting' | 'off';
+  /** The thread that applies them runs. */
+  readonly applier: boolean;
+  readonly receiverError: string | null;
+  readonly applierError: string | null;
+  /** The delay that somebody configured (`SOURCE_DELAY`), ms; it is part of the lag. */
+  readonly configuredDelayMs: number;
+}
+
+/** How a server's replication does. What cannot be told is null, never 0. */
+export interface ReplicationView {
+  readonly channels: readonly ChannelView[];
+  /** Transactions received and not applied. */
+  readonly queued: number | null;
+  /** Transactions that the primary had when it last answered and this server had not. */
+  readonly behind: number | null;
+  /** It is applying something right now, else it waits for work (or for a configured delay). */
+  readonly isApplying: boolean | null;
+  /** Transactions applied per second, smoothed over some seconds. */
+  readonly appliedPerSecond: number | null;
+  /**
+   * How long until it has caught up if it and the primary go on as they do, ms; 0 when it has, null
+   * where that cannot be told or it falls back.
+   */
+  readonly catchUpMs: number | null;
+  /** The greatest `configuredDelayMs` of the channels. */
+  readonly configuredDelayMs: number;
+  /**
+   * When a thread was first seen stopped, or the receiver without its source (monotonic ms); null
+   * while all are at work.
+   */
+  readonly stoppedSinceMs: number | null;
+}
+
 /** One server as the router sees it. Immutable; a new one is made for each observation. */
 export interface ServerView {
   readonly id: ServerId;
@@ -28,6 +70,8 @@ export interface ServerView {
   readonly port: number;
   readonly tags: readonly string[];
   readonly zone: string | null;
+  /** Only reads that ask for its tags are for it. */
+  readonly reserved: boolean;
   /** Relative share of reads; 0 takes none. */
   readonly weight: number;
   readonly role: Role;
@@ -35,7 +79,10 @@ export interface ServerView {
   /** As the server says it, e.g. `9.7.4` or `10.11.19-MariaDB-0+deb12u1`. */
   readonly version: string | null;
   readonly readOnly: boolean | null;
+  /** As of `seenAtMs`. */
   readonly lag: Lag;
+  /** Null for a server that does not replicate, or does not answer. */
+  readonly replication: ReplicationView | null;
   /** Both replication threads run. `null`: not a replica or not known. */
   readonly replicating: boolean | null;
   /**
@@ -46,8 +93,29 @@ export interface ServerView {
   readonly caughtUpToMs: number;
   /** Executed GTID set as the server says it (MariaDB: `gtid_current_pos`), null if unknown. */
   readonly gtidSet: string | null;
+  /**
+   * What it had applied at `positionAtMs`, read; null if unknown or without GTIDs. The primary's is
+   * what it had executed. Null too where it would prove nothing: see `filters`.
+   */
+  readonly position: Position | null;
+  /**
+   * Start of the probe that saw `position` (monotonic ms), -1 never: what the server showed to
+   * anybody before that moment is in it.
+   */
+  readonly positionAtMs: number;
+  /**
+   * Start of the first probe since which it has answered each time and lost nothing (monotonic ms);
+   * `Infinity` while it does not answer. A server that was restarted may have lost what it showed.
+   */
+  readonly grownSinceMs: number;
   /** When it was last observed alive (monotonic ms), -1 never. */
   readonly seenAtMs: number;
+  /**
+   * Why having a GTID does not mean having the data, for people: filters leave out something other
+   * than system schemas. Of a replica: its own, or those of a source between it and the primary. Of
+   * the primary: those of its binary log, and then no server proves anything. Null for none.
+   */
+  readonly filters: string | null;
   /** Why it takes no reads as a replica (lag and weight aside), or null when it may. For people. */
   readonly ineligible: string | null;
 }

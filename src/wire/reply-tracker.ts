@@ -59,6 +59,8 @@ export class ReplyTracker {
   statementIdIn: Buffer = EMPTY;
   statementIdAt = -1;
   parameterCount = 0;
+  /** With FILE: the sequence id that the file's first packet has to have. */
+  fileSeq = 0;
 
   private kind: ReplyKind = REPLY.SIMPLE;
   private phase: Phase = PHASE.END;
@@ -318,6 +320,7 @@ export class ReplyTracker {
     }
     if (first === LOCAL_INFILE) {
       this.phase = PHASE.FILE;
+      this.fileSeq = (buffer.readUInt8(body - 1) + 1) & 0xff;
       return false;
     }
     this.definitionsLeft = columnCount(buffer, body, length);

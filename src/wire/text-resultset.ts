@@ -28,6 +28,11 @@ export interface TextResultset {
   readonly rows: readonly (readonly (string | null)[])[];
 }
 
+export interface IntegerResultset {
+  readonly columns: readonly { readonly integer: string }[];
+  readonly rows: readonly (readonly bigint[])[];
+}
+
 export interface ResultsetOptions {
   /** Sequence id of the first packet: 1 after a command. */
   readonly seq: number;
@@ -51,13 +56,32 @@ const FIXED_PART_BYTES = 0x0c;
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
  */
 export function encodeTextResultset(result: TextResultset, options: ResultsetOptions): Buffer {
+  return encodeResultset(result, encodeTextRow, options);
+}
+
+/**
+ * The same in the binary form, the answer to an EXECUTE: of integers that are never NULL.
+ * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html
+ */
+export function encodeIntegerResultset(
+  result: IntegerResultset,
+  options: ResultsetOptions,
+): Buffer {
+  return encodeResultset(result, encodeIntegerRow, options);
+}
+
+function encodeResultset<Row>(
+  result: { readonly columns: readonly Column[]; readonly rows: readonly Row[] },
+  encodeRow: (row: Row, seq: number) => Buffer,
+  options: ResultsetOptions,
+): Buffer {
   const packets: Buffer[] = [];
   const { caps, status } = options;
   const nextSeq = (): number => options.seq + packets.length;
   packets.push(encodeColumnCount(result.columns.length, nextSeq(), caps));
   for (const column of result.columns) packets.push(encodeColumn(column, nextSeq()));
   if (!has(caps, CAP.DEPRECATE_EOF)) packets.push(encodeEof({ warnings: 0, status }, nextSeq()));
-  for (const row of result.rows) packets.push(encodeTextRow(row, nextSeq()));
+  for (const row of result.rows) packets.push(encodeRow(row, nextSeq()));
   packets.push(
     has(caps, CAP.DEPRECATE_EOF)
       ? encodeOk({ status }, nextSeq(), { caps, afterRows: true })
@@ -105,6 +129,13 @@ function encodeTextRow(row: readonly (string | null)[], seq: number): Buffer {
   return writer.finish(seq);
 }
 
+function encodeIntegerRow(row: readonly bigint[], seq: number): Buffer {
+  // A zero byte, then a bit for each column that is NULL, behind two bits that are not used.
+  const writer = new PacketWriter().u8(0).zeros((row.length + 9) >> 3);
+  for (const value of row) writer.u64(value);
+  return writer.finish(seq);
+}
+
 function describeColumn(column: Column) {
   if (typeof column === 'string') return { name: column, shape: TEXT_SHAPE };
   if ('shape' in column) return column;
@@ -118,9 +149,13 @@ const MAX_VALUE_BYTES = 1024;
 /**
  * The value of a result of one column and one row, null where that is NULL; for the proxy's own
  * questions.
- * @throws MalformedPacketError when it is something else
+ * @throws MalformedPacketError when it is something else, or longer than `maxBytes`
  */
-export function decodeOnlyValue(result: Buffer, caps: number): string | null {
+export function decodeOnlyValue(
+  result: Buffer,
+  caps: number,
+  maxBytes = MAX_VALUE_BYTES,
+): string | null {
   const packets: Buffer[] = [];
   for (let at = 0; at + HEADER_BYTES <= result.length; ) {
     const end = at + HEADER_BYTES + frameLength(result, at);
@@ -133,5 +168,5 @@ export function decodeOnlyValue(result: Buffer, caps: number): string | null {
     throw new MalformedPacketError('A result of one value was expected');
   }
   if (row[0] === LENENC_NULL) return null;
-  return new ByteCursor(row).lenencBytes(MAX_VALUE_BYTES).toString('utf8');
+  return new ByteCursor(row).lenencBytes(maxBytes).toString('utf8');
 }
