@@ -31,6 +31,8 @@ describe.skipIf(direct)('memory under bad input', () => {
     await lab.waitReplicated();
     proxy = await startProxyProcess(lab, {
       pool: { maxPerServer: MAX_PER_SERVER, keepMs: 200 },
+      // Well before a login or a statement has waited for long enough.
+      listen: { stallTimeoutMs: 2_000 },
       log: { level: 'info' },
     });
     return async () => {

@@ -22,6 +22,7 @@ describe('lagwise classify', () => {
   it('answers each line of standard input with one of standard output', async () => {
     const input = [
       '"SELECT 1"',
+      '"SHOW GLOBAL STATUS"',
       '{"sql": "SELECT 1", "autocommit": false}',
       '{"sql": "SELECT NEXTVAL(s)", "flavor": "mariadb"}',
     ].join('\n');
@@ -30,6 +31,7 @@ describe('lagwise classify', () => {
     expect(code).toBe(0);
     expect(jsonLines(stdout)).toEqual([
       { class: 'read', target: 'replica', reason: 'select', digest: expect.any(String) },
+      { class: 'read', target: 'primary', reason: 'server-show', digest: expect.any(String) },
       { class: 'read', target: 'primary', reason: 'autocommit-off', digest: expect.any(String) },
       { class: 'write', target: 'primary', reason: 'sequence', digest: expect.any(String) },
     ]);

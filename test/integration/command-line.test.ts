@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FLAVORS } from '../support/flavors.ts';
+import { notRun } from '../support/not-run.ts';
 import {
   commandOf,
   execute,
@@ -72,7 +73,7 @@ describe.each(FLAVORS)('%s', (flavor) => {
     const { program } = line;
     const found = FOUND[program as keyof typeof FOUND];
     if (found.command === null || cannotGoDirect(program, flavor)) {
-      it.skip(`not run: ${found.missing ?? 'it cannot log in to MariaDB itself'}`);
+      notRun(found.missing ?? 'it cannot log in to MariaDB itself');
       return;
     }
 

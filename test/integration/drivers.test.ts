@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import * as mariadb from 'mariadb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FLAVORS } from '../support/flavors.ts';
+import { notRun } from '../support/not-run.ts';
 import { commandOf, execute, findProgram } from '../support/programs.ts';
 import { direct, errorOf, useCluster } from '../support/proxy.ts';
 
@@ -133,7 +134,7 @@ describe.each(FLAVORS)('on %s', (flavor) => {
 
   describe('PyMySQL', () => {
     if (PYTHON.command === null) {
-      it.skip(`not run: ${PYTHON.missing}`);
+      notRun(PYTHON.missing);
       return;
     }
 

@@ -1,6 +1,7 @@
 import type { Connection } from 'mysql2/promise';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { FLAVORS } from '../support/flavors.ts';
+import { notRun } from '../support/not-run.ts';
 import { commandOf, execute, findProgram } from '../support/programs.ts';
 import { rowsOf, useCluster, valueOf } from '../support/proxy.ts';
 
@@ -117,7 +118,7 @@ async function checksumsOf(connection: Connection, schema: string): Promise<unkn
 describe.each(FLAVORS)('a dump of a whole schema on %s', (flavor) => {
   const { dump, client, options } = PROGRAMS[flavor];
   if (dump.command === null || client.command === null) {
-    it.skip(`not run: ${dump.missing ?? client.missing}`);
+    notRun(dump.missing ?? client.missing ?? '');
     return;
   }
   const cluster = useCluster({ lab: { flavor, replicas: 1 } });

@@ -251,6 +251,22 @@ describe.each(FLAVORS)('a lab of %s', (flavor) => {
     expect(await idsOn(lab, 'db2')).toEqual([1]);
   });
 
+  it('leaves the temporary tables of other servers alone when one starts', async () => {
+    const lab = await freshLab({ replicas: 1 });
+    const { host, port } = lab.primary;
+    const connection = await createConnection({ host, port, ...app, database: 'app' });
+    onTestFinished(() => connection.destroy());
+    // On the disk of its own folder for such, and not in memory or the engine's own space.
+    const engine = flavor === 'mysql' ? 'MyISAM' : 'Aria';
+    await connection.query(`CREATE TEMPORARY TABLE kept (n INT) ENGINE=${engine} SELECT 1 AS n`);
+    await lab.stop('db2');
+    await lab.start('db2');
+    expect((await connection.query('SELECT n FROM kept'))[0]).toEqual([{ n: 1 }]);
+    await connection.query('TRUNCATE kept');
+    await connection.query('DROP TEMPORARY TABLE kept');
+    expect((await connection.query('SHOW WARNINGS'))[0]).toEqual([]);
+  });
+
   it('leaves no process, folder or open port behind', async () => {
     const lab = await freshLab();
     const { dir, servers } = lab;

@@ -23,6 +23,7 @@ function watch(options: Partial<MonitorOptions> = {}, only?: readonly string[]):
     port,
     tags: [],
     zone: null,
+    reserved: false,
     weight: 1,
   }));
   const prober = new Monitor({
@@ -242,6 +243,30 @@ describe(`the monitor on ${flavor}`, () => {
     expect(wentDown).toBe(false);
   });
 
+  it('does not call a server down that ceases to be a replica, at the fast pace either', async () => {
+    const { lab } = cluster;
+    // Full probes come seldom: it is a light one that finds no channel any more.
+    const service = watch({ intervalMs: 3000 });
+    await until(service, isServing('db3'));
+    const roles = new Set<string>();
+    const stop = service.onChange((snapshot) => {
+      roles.add(server(snapshot, 'db3').role);
+      service.wanted();
+    });
+    service.wanted();
+    const laterMs = performance.now() + 100;
+    await until(service, (snapshot) => server(snapshot, 'db3').positionAtMs > laterMs);
+    const word = flavor === 'mysql' ? 'REPLICA' : 'SLAVE';
+    await lab.rootQuery('db3', `STOP ${word}`);
+    await lab.rootQuery('db3', `RESET ${word} ALL`);
+    await until(service, (snapshot) => server(snapshot, 'db3').role !== 'replica');
+    stop();
+    expect([...roles]).toEqual(['replica', 'unassigned']);
+    await service.stop();
+    await lab.stop('db3');
+    await lab.start('db3');
+  });
+
   it('says why it cannot log in, without the password', async () => {
     const user = cluster.lab.accounts.monitor.user;
     const stranger = watch({ account: { user, password: 'not-the-password' } });
@@ -257,10 +282,30 @@ describe(`the monitor on ${flavor}`, () => {
     await lab.rootQuery('db1', "CREATE USER 'narrow'@'%' IDENTIFIED BY 'narrow'");
     await lab.rootQuery('db1', `GRANT ${right} ON *.* TO 'narrow'@'%'`);
     await lab.waitReplicated();
-    const narrow = watch({ account });
+    const denied: string[] = [];
+    const narrow = watch({ account, onDenied: (id, why) => denied.push(`${id}: ${why}`) });
     await until(narrow, isSettled);
     expect(server(narrow.current(), 'db2').lag).toMatchObject({ t: 'known', method: 'gtid' });
     await narrow.stop();
+    // MariaDB has none.
+    expect(denied).toHaveLength(flavor === 'mysql' ? cluster.lab.servers.length : 0);
+  });
+
+  it('says once for each server that the account may not read the heartbeats', async () => {
+    const { lab } = cluster;
+    await lab.rootQuery('db1', 'CREATE DATABASE beats');
+    await lab.rootQuery('db1', 'CREATE TABLE beats.heartbeat (beat INT)');
+    await lab.waitReplicated();
+    const denied: string[] = [];
+    const heartbeatSql = 'SELECT beat FROM beats.heartbeat';
+    const onDenied = (id: string, why: string) => denied.push(`${id}: ${why}`);
+    const blind = watch({ heartbeatSql, onDenied });
+    // It was asked for again by then.
+    const laterMs = (await until(blind, isSettled)) + 2500;
+    await until(blind, (snapshot) => snapshot.servers.every(({ seenAtMs }) => seenAtMs > laterMs));
+    await blind.stop();
+    const expected = lab.servers.map(({ id }) => expect.stringMatching(`^${id}: .*heartbeat`));
+    expect(denied.toSorted()).toEqual(expected);
   });
 
   it('names the privilege that the account lacks', async () => {

@@ -128,6 +128,17 @@ describe.each(FLAVORS)('mysql2 on %s', (flavor) => {
   });
 
   describe('prepared statements', () => {
+    it('ask for, and kill by, the ids that clients see', async () => {
+      const victim = await cluster.connect();
+      const [rows] = await victim.execute('SELECT CONNECTION_ID() AS id');
+      expect(rows).toEqual([{ id: victim.threadId }]);
+      const lost = new Promise<Error>((resolve) => victim.once('error', resolve));
+      const killer = await cluster.connect();
+      await killer.execute(`KILL ${victim.threadId}`);
+      await lost;
+      expect((await errorOf(killer.execute('KILL 4294967295'))).errno).toBe(1094);
+    });
+
     it('run over and over with other values and other types', async () => {
       const connection = await cluster.connect();
       for (const value of [1, '2', 3n, null, Buffer.from('4'), 5.5, new Date(0), 6]) {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { messageOf } from '../../src/lib/errors.ts';
 import { corpus } from '../oracle/corpus.ts';
 import { functionsCalled, kindsRun } from '../oracle/coverage.ts';
 import { type Courtroom, openCourtroom } from '../oracle/courtroom.ts';
@@ -22,7 +23,10 @@ describe.each(FLAVORS)('the oracle of %s', (flavor) => {
     room = await openCourtroom(flavor);
   }, START_DEADLINE_MS);
   beforeAll(async () => {
-    judged = await judgeAll(room, corpus(flavor));
+    judged = await judgeAll(room, corpus(flavor)).catch(async (error: unknown) => {
+      // Servers have bugs: if one of them fell over a statement, its log says so.
+      throw new Error(`${messageOf(error)}\n${await room.logs()}`, { cause: error });
+    });
     findings = findingsOf(compare(judged, room));
     console.log(summary(`${flavor} ${room.version}`, findings));
   }, JUDGE_DEADLINE_MS);

@@ -9,6 +9,7 @@ import {
 } from '../support/crowd-neighbours.ts';
 import { FLAVORS } from '../support/flavors.ts';
 import { errorOf, rowsOf, useCluster, valueOf } from '../support/proxy.ts';
+import { until } from '../support/until.ts';
 
 /** Connections that the pool may have to a server. */
 const MAX_PER_SERVER = 3;
@@ -136,6 +137,36 @@ describe.each(FLAVORS)('on %s, three connections for many', (flavor) => {
     });
   });
 
+  it('what several statements in one packet take stays with their session, failed or not', async () => {
+    const neighbours = withNeighbours(
+      failsWith('SELECT * FROM packed', 1146),
+      failsWith('EXECUTE packed', 1243),
+    );
+    for (let number = 0; number < MAX_PER_SERVER; number += 1) {
+      const subject = await cluster.connect({ multipleStatements: true });
+      await subject.query('SELECT 1; CREATE TEMPORARY TABLE packed SELECT 7 AS n');
+      await neighbours.progress();
+      expect(await valueOf(subject, 'SELECT n FROM packed')).toBe(7);
+      await subject.query('SELECT 1; DROP TEMPORARY TABLE packed');
+      await errorOf(subject.query("PREPARE packed FROM 'SELECT 8'; SELECT * FROM packed"));
+      await neighbours.progress();
+      expect(await valueOf(subject, 'EXECUTE packed')).toBe(8);
+      // What EXECUTE has run is not known here.
+      await subject.reset();
+      await neighbours.progress();
+    }
+  });
+
+  it('a lock that a statement prepared by text takes is held by its session alone', async () => {
+    const neighbours = withNeighbours(seesNot("SELECT RELEASE_LOCK('by_text')", '1'));
+    const subject = await cluster.connect();
+    await subject.query("PREPARE lock_it FROM 'SELECT GET_LOCK(\\'by_text\\', 5)'");
+    expect(await valueOf(subject, 'EXECUTE lock_it')).toBe(1);
+    await subject.query('DEALLOCATE PREPARE lock_it');
+    await neighbours.progress();
+    expect(await valueOf(subject, "SELECT RELEASE_LOCK('by_text')")).toBe(1);
+  });
+
   it('FLUSH TABLES WITH READ LOCK lasts until UNLOCK TABLES, whoever waits', async () => {
     const holder = await cluster.connect();
     const writer = await cluster.connect();
@@ -166,6 +197,33 @@ describe.each(FLAVORS)('on %s, three connections for many', (flavor) => {
       await subject.query('UPDATE t SET n = 10 WHERE id = 1');
     });
   });
+
+  it.each(['leaves', 'resets its connection'])(
+    'an XA transaction that was prepared is committed by another session when its own %s',
+    async (how) => {
+      const neighbours = withNeighbours();
+      const [own, other] = [await cluster.connect(), await cluster.connect()];
+      await own.query("XA START 'orphan'");
+      await own.query('UPDATE t SET n = n + 1 WHERE id = 2');
+      await own.query("XA END 'orphan'");
+      await own.query("XA PREPARE 'orphan'");
+      if (how === 'leaves') await own.end();
+      else await own.reset();
+      await until('another session may end it', async () => {
+        const ended = await other.query("XA COMMIT 'orphan'").then(
+          () => null,
+          (error: { errno?: number }) => error.errno,
+        );
+        // XAER_NOTA: its own session has it still.
+        if (ended !== null && ended !== 1397) throw new Error(`Error ${ended}`);
+        return ended === null;
+      });
+      await neighbours.progress();
+      // Written, and nobody locks it any more.
+      expect(await valueOf(other, 'SELECT n FROM t WHERE id = 2 FOR UPDATE NOWAIT')).toBe(21);
+      await other.query('UPDATE t SET n = 20 WHERE id = 2');
+    },
+  );
 
   it('a transaction with savepoints stays together', async () => {
     const neighbours = withNeighbours();

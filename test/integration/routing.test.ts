@@ -86,8 +86,9 @@ describe.skipIf(direct).each(FLAVORS)('on %s', (flavor) => {
     );
     const { db1, db2, db3 } = await cluster.ranOn(marker);
     expect(db1).toBe(0);
-    expect(db2).toBeGreaterThan(90);
-    expect(db3).toBeGreaterThan(90);
+    // By answering times, too: on a busy machine one may get several times as many as the other.
+    expect(db2).toBeGreaterThan(30);
+    expect(db3).toBeGreaterThan(30);
   });
 
   it('prepared reads run on replicas, prepared writes on the primary', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FLAVORS } from '../support/flavors.ts';
 import { useLab } from '../support/lab.ts';
+import { notRun } from '../support/not-run.ts';
 import { commandOf, execute, findProgram } from '../support/programs.ts';
 import { startProxyProcess } from '../support/proxy-process.ts';
 
@@ -11,7 +12,7 @@ const SECONDS = { mysql: 60, mariadb: 10 } as const;
 
 describe.each(FLAVORS)('sysbench on %s', (flavor) => {
   if (SYSBENCH.command === null) {
-    it.skip(`not run: ${SYSBENCH.missing}`);
+    notRun(SYSBENCH.missing);
     return;
   }
   const cluster = useLab({ flavor, replicas: 2 });

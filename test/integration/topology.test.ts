@@ -233,7 +233,12 @@ describe.each(FLAVORS)('when the cluster of %s changes', (flavor) => {
   it('writes without any primary fail after the hold, with the reason', async () => {
     const { lab } = cluster;
     const impatient = await startProxy(lab, {
-      monitor: { ...lab.accounts.monitor, intervalMs: 100, timeoutMs: 300 },
+      monitor: {
+        ...lab.accounts.monitor,
+        intervalMs: 100,
+        idleIntervalMs: 100,
+        timeoutMs: 300,
+      },
       failover: { holdMs: 500 },
     });
     try {

@@ -40,6 +40,7 @@ export interface Opened {
 export class FakePool {
   readonly limits: PoolLimits;
   readonly opened: Opened[] = [];
+  readonly resting = new Map<ServerId, string>();
   /** Why servers cannot be reached, by id. */
   readonly failing = new Map<string, unknown>();
   /** What servers say in place of OK, by id. */

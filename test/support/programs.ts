@@ -57,10 +57,14 @@ const SOURCES = {
       PYTHONDONTWRITEBYTECODE: '1',
     }),
   },
+  'redis-server': {
+    tree: { name: 'redis', suite: 'native', packages: ['redis-server'] },
+    file: 'usr/bin/redis-server',
+  },
   sysbench: { tree: SYSBENCH, file: 'usr/bin/sysbench', env: pluginFolder },
 } as const satisfies Record<string, Source>;
 
-/** A client program that tests know how to get. */
+/** A program that tests know how to get. */
 export type ProgramName = keyof typeof SOURCES;
 
 /** How to run the program, or why it cannot be. */
@@ -69,7 +73,7 @@ export type Found =
   | { readonly command: null; readonly missing: string };
 
 /**
- * Finds a client program: in the distribution's packages, which are fetched once, else on the PATH.
+ * Finds a program: in the distribution's packages, which are fetched once, else on the PATH.
  * What is missing is said, so that no test is skipped in silence.
  */
 export async function findProgram(name: ProgramName): Promise<Found> {

@@ -146,6 +146,7 @@ export class ScriptedCluster {
         user: MONITOR_USER,
         password: PASSWORD,
         intervalMs: PROBE_MS,
+        idleIntervalMs: PROBE_MS,
         timeoutMs: 300,
         ...asObject(part['monitor']),
       },

@@ -63,6 +63,8 @@ export interface ProbeAnswers {
   source: ScriptedServer | null;
   /** Instead of an answer the connection is closed. */
   fails: boolean;
+  /** A client that waits for transactions is told that they have come. */
+  catchesUp: boolean;
 }
 
 /** One command that reached a server. */
@@ -151,6 +153,8 @@ const LONG_NONCE = Buffer.concat([Buffer.alloc(31, 0x42), Buffer.alloc(1)]);
 const ED25519_DER = Buffer.from('302a300506032b6570032100', 'hex');
 /** What the pool sends on each connection of its own accord, right behind the login. */
 const TRACKERS = /^SET SESSION session_track_/;
+const ASKS_POSITION = /^SELECT CONCAT_WS\(',', @@GLOBAL\.gtid_owned/;
+const WAITS = /^DO IF\(WAIT_FOR_EXECUTED_GTID_SET\('/;
 const ABOUT_LOGIN = /^SELECT @@character_set_client, .*@@GLOBAL\.max_prepared_stmt_count$/;
 const CHARSETS = ['utf8mb4', 'utf8mb4', 'utf8mb4_general_ci'];
 let rsa: { privateKey: KeyObject; publicPem: Buffer } | null = null;
@@ -181,7 +185,13 @@ export class ScriptedServer {
     loginGate: null,
     pieceBytes: 0,
   };
-  readonly probe: ProbeAnswers = { readOnly: false, gtid: '', source: null, fails: false };
+  readonly probe: ProbeAnswers = {
+    readOnly: false,
+    gtid: '',
+    source: null,
+    fails: false,
+    catchesUp: false,
+  };
   /** `max_prepared_stmt_count`; null: the server does not know that variable. */
   maxPrepared: number | null = 16_382;
   /** Commands of clients in order; what a new connection begins with is left out. */
@@ -541,6 +551,8 @@ export class ScriptedServer {
   #usualQuery(session: ServerSession, text: string): Buffer {
     if (/^(BEGIN|START)/i.test(text)) session.status |= STATUS.IN_TRANS;
     if (/^(COMMIT|ROLLBACK)/i.test(text)) session.status &= ~STATUS.IN_TRANS;
+    if (WAITS.test(text)) return this.probe.catchesUp ? ok(session) : err(1242);
+    if (ASKS_POSITION.test(text)) return row(session, this.probe.gtid);
     if (/^(SELECT|SHOW)/i.test(text)) return row(session, this.id);
     return /^(INSERT|UPDATE|DELETE)/i.test(text) ? ok(session, { affectedRows: 1 }) : ok(session);
   }

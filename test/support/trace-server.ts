@@ -1,5 +1,9 @@
 import { serverId } from '../../src/lib/ids.ts';
-import type { Observation, ReplicaChannel } from '../../src/topology/observation.ts';
+import type {
+  ChannelPosition,
+  Observation,
+  ReplicaChannel,
+} from '../../src/topology/observation.ts';
 
 /** A channel in the short form of traces. `from` is a listed server or `host:port`. */
 export interface ChannelSaid {
@@ -9,7 +13,15 @@ export interface ChannelSaid {
   readonly receiverError?: string;
   readonly applierError?: string;
   readonly commitLagMs?: number;
+  readonly isApplying?: boolean;
+  readonly appliedAgeMs?: number;
+  /** As the server's own sets are written. */
+  readonly received?: string;
+  readonly configuredDelayMs?: number;
+  /** Empty unless given. */
+  readonly name?: string;
   readonly secondsBehind?: number;
+  readonly filter?: string;
   /** The replica knows its source by another address than the proxy. */
   readonly alias?: string;
   /** The channel was never connected: no identity of the source. */
@@ -27,9 +39,19 @@ export type ServerSaid =
       readonly flavor?: 'mysql' | 'mariadb';
       readonly binlogState?: string;
       readonly logsGtids?: boolean;
+      readonly logFilter?: string;
+      readonly logFilterProblem?: string;
+      /** Another server answers there; default the one of that name. */
+      readonly uuid?: string;
       readonly channels?: readonly ChannelSaid[];
       /** How long the probe took, ms; default 2. */
       readonly tookMs?: number;
+      /** Only positions and times were asked for. */
+      readonly light?: boolean;
+      /** Its own clock when it answered, ms. */
+      readonly clockMs?: number;
+      readonly loggedAgeMs?: number;
+      readonly heartbeat?: number;
     };
 
 /** The UUID that a server of the traces has. */
@@ -51,24 +73,51 @@ export function toObservation(
   }
   const flavor = said.flavor ?? 'mysql';
   const gtidSet = expand(said.gtid ?? null, ids);
+  const appliedGtidSet = said.appliedGtid === undefined ? gtidSet : expand(said.appliedGtid, ids);
+  const channels = (said.channels ?? []).map((channel) => toChannel(channel, flavor, ids));
+  const position = {
+    gtidSet,
+    appliedGtidSet,
+    clockMs: said.clockMs ?? null,
+    loggedAgeMs: said.loggedAgeMs ?? null,
+    heartbeat: said.heartbeat ?? null,
+  };
+  const finishedAtMs = atMs + (said.tookMs ?? 2);
+  if (said.light === true) {
+    return {
+      ...base,
+      finishedAtMs,
+      result: { t: 'position', ...position, channels: channels.map(toStamps) },
+    };
+  }
   return {
     ...base,
-    finishedAtMs: atMs + (said.tookMs ?? 2),
+    finishedAtMs,
     result: {
       t: 'ok',
       flavor,
       version: flavor === 'mysql' ? '9.7.4' : '10.11.19-MariaDB',
       readOnly: said.readOnly ?? false,
       superReadOnly: said.readOnly ?? false,
-      serverUuid: flavor === 'mysql' ? uuidOf(id) : null,
+      serverUuid: flavor === 'mysql' ? uuidOf(said.uuid ?? id) : null,
       serverNumber: ids.indexOf(id) + 1,
       logsGtids: said.logsGtids ?? gtidSet !== null,
-      gtidSet,
-      appliedGtidSet: said.appliedGtid === undefined ? gtidSet : expand(said.appliedGtid, ids),
+      logFilter: said.logFilter ?? null,
+      logFilterProblem: said.logFilterProblem ?? null,
       binlogState: said.binlogState ?? null,
-      channels: (said.channels ?? []).map((channel) => toChannel(channel, flavor, ids)),
+      ...position,
+      channels,
     },
   };
+}
+
+function toStamps({
+  name,
+  isApplying,
+  commitLagMs,
+  appliedAgeMs,
+}: ReplicaChannel): ChannelPosition {
+  return { name, isApplying, commitLagMs, appliedAgeMs };
 }
 
 function toChannel(said: ChannelSaid, flavor: string, ids: readonly string[]): ReplicaChannel {
@@ -76,7 +125,7 @@ function toChannel(said: ChannelSaid, flavor: string, ids: readonly string[]): R
   const [host = '', port = '3306'] = (said.alias ?? said.from).split(':');
   const isKnown = number > 0 && said.anonymous !== true;
   return {
-    name: '',
+    name: said.name ?? '',
     sourceHost: host,
     sourcePort: number > 0 && said.alias === undefined ? 3305 + number : Number(port),
     sourceUuid: isKnown && flavor === 'mysql' ? uuidOf(said.from) : null,
@@ -86,7 +135,12 @@ function toChannel(said: ChannelSaid, flavor: string, ids: readonly string[]): R
     receiverError: said.receiverError ?? null,
     applierError: said.applierError ?? null,
     commitLagMs: said.commitLagMs ?? null,
+    isApplying: said.isApplying ?? null,
+    appliedAgeMs: said.appliedAgeMs ?? null,
+    receivedGtidSet: expand(said.received ?? null, ids),
+    configuredDelayMs: said.configuredDelayMs ?? 0,
     secondsBehind: said.secondsBehind ?? null,
+    filter: said.filter ?? null,
   };
 }
 

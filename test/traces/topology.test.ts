@@ -47,6 +47,12 @@ interface ExpectedServer {
   readonly method?: string;
   readonly caughtUp?: number | 'primary';
   readonly replicating?: boolean | null;
+  /** `null` for none, else a part of the text. */
+  readonly filters?: string | null;
+  /** Whether its position counts. */
+  readonly hasPosition?: boolean;
+  /** Parts of `ServerView.replication`. */
+  readonly replication?: Readonly<Record<string, unknown>> | null;
 }
 
 const folder = new URL('./topology/', import.meta.url);
@@ -64,6 +70,7 @@ describe('topology', () => {
         port: 3306 + index,
         tags: [],
         zone: null,
+        reserved: false,
         weight: 1,
       })),
       { sampleFreshMs: 3000 },
@@ -120,6 +127,17 @@ function checkServer(view: ServerView, wanted: ExpectedServer, where: string): v
   }
   if (wanted.replicating !== undefined) {
     expect(view.replicating, `${where} replicating`).toBe(wanted.replicating);
+  }
+  if (wanted.replication === null) expect(view.replication, `${where} replication`).toBeNull();
+  else if (wanted.replication !== undefined) {
+    expect(view.replication, `${where} replication`).toMatchObject(wanted.replication);
+  }
+  if (wanted.filters === null) expect(view.filters, `${where} filters`).toBeNull();
+  else if (wanted.filters !== undefined) {
+    expect(view.filters, `${where} filters`).toContain(wanted.filters);
+  }
+  if (wanted.hasPosition !== undefined) {
+    expect(view.position !== null, `${where} has a position`).toBe(wanted.hasPosition);
   }
   checkLag(view, wanted, where);
 }

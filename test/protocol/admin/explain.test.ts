@@ -40,7 +40,10 @@ const CLUSTER = aSnapshot({
 });
 
 /** The real admin server over a cluster that is made up. */
-async function proxyOf(snapshot: Snapshot): Promise<string> {
+async function proxyOf(
+  snapshot: Snapshot,
+  more: Partial<Parameters<typeof startAdminServer>[0]> = {},
+): Promise<string> {
   const server = await startAdminServer({
     host: '127.0.0.1',
     port: 0,
@@ -49,6 +52,7 @@ async function proxyOf(snapshot: Snapshot): Promise<string> {
     snapshot: () => snapshot,
     sessions: () => [],
     logger: telemetry.logger,
+    ...more,
   });
   running.push(server);
   return `http://127.0.0.1:${server.port}`;
@@ -108,6 +112,35 @@ describe('explain with a proxy that runs', () => {
     expect(none.text).toMatch(/^rules +tight$/m);
     expect(none.text).toMatch(/^lag limit +5 ms, from a rule$/m);
     expect(none.text).toContain('No replica may take it now: it goes to the primary');
+  });
+
+  test('tells of zones, tags, rests and replicas that come back', async () => {
+    const servers = [
+      replica('db2', { zone: 'a' }),
+      replica('db3', { zone: 'b' }),
+      replica('db4', { zone: 'a', tags: ['bi'], reserved: true }),
+      replica('db5', { zone: 'b' }),
+    ];
+    const base = await proxyOf(aSnapshot({ servers }), {
+      zone: 'a',
+      standingOf: (id) => ({
+        ramp: id === 'db3' ? 0.55 : 1,
+        rest: id === 'db5' ? '9 failures' : null,
+        restUntilMs: 0,
+        latencyMs: 1,
+      }),
+    });
+    const plain = await explain('SELECT 1', base);
+    expect(plain.explained.servers?.map(({ eligible: may, why }) => `${may} ${why}`)).toEqual([
+      'true It lags 0 ms, in the zone of the proxy',
+      'true It lags 0 ms, comes back with 55 % of its share, in zone b: after those in a',
+      'false It is reserved for reads that ask for "bi" (replica_tags)',
+      'false It rests: 9 failures',
+    ]);
+    const tagged = await explain('/* lagwise: replica_tags=bi */ SELECT 1', base);
+    expect(eligible(tagged.explained)).toEqual(['db4']);
+    expect(tagged.text).toMatch(/^tags +bi, from its comment$/m);
+    expect(tagged.text).toMatch(/^ {2}no {3}db2 +It has not the tag "bi" that the read asks for$/m);
   });
 
   test('names the primary for a write, and says if there is none', async () => {

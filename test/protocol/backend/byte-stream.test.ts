@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { type AddressInfo, connect, createServer, Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type ByteSink, type ByteStream, SocketStream } from '../../../src/net/byte-stream.ts';
 import { dial } from '../../../src/net/dial.ts';
 import { until, within } from '../../support/until.ts';
@@ -48,12 +48,103 @@ function watched(stream: ByteStream): Sink {
   return sink;
 }
 
-describe('a connection made by dial', () => {
+/** Bytes that tell their place. */
+function pattern(length: number, from: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  for (let at = 0; at < length; at += 1) bytes[at] = (from + at) % 251;
+  return bytes;
+}
+
+describe.each([
+  { how: 'to its handle', hasBinding: true },
+  { how: 'through Node’s streams', hasBinding: false },
+])('a connection made by dial that writes $how', ({ hasBinding }) => {
+  const binding: unknown = Reflect.get(process, 'binding');
+  let dialled = dial;
+  beforeAll(async () => {
+    if (hasBinding) return;
+    Reflect.set(process, 'binding', undefined);
+    vi.resetModules();
+    dialled = (await import('../../../src/net/dial.ts')).dial;
+  });
+  afterAll(() => {
+    Reflect.set(process, 'binding', binding);
+    vi.resetModules();
+  });
+
   const made = async () => {
     const { port, accepted } = await aServer();
-    const stream = await dial({ host: '127.0.0.1', port, deadlineMs: 1_000 });
+    const stream = await dialled({ host: '127.0.0.1', port, deadlineMs: 1_000 });
     return { stream, sink: watched(stream), peer: await accepted() };
   };
+
+  test('keeps the socket’s own writes for where there is no other way', async () => {
+    const write = vi.spyOn(Socket.prototype, 'write');
+    onTestFinished(() => write.mockRestore());
+    const { stream, peer } = await made();
+    stream.write(Buffer.from('you'));
+    expect(String((await once(peer, 'data'))[0])).toBe('you');
+    expect(write).toHaveBeenCalledTimes(hasBinding ? 0 : 1);
+  });
+
+  test('sends all of it in order, however slowly its peer takes it', async () => {
+    const { stream, sink, peer } = await made();
+    let received = 0;
+    let wrong = 0;
+    peer.on('data', (chunk: Buffer) => {
+      if (!chunk.equals(pattern(chunk.length, received))) wrong += 1;
+      received += chunk.length;
+      peer.pause();
+      setImmediate(() => peer.resume());
+    });
+    let sent = 0;
+    for (let round = 0; round < 400; round += 1) {
+      const length = round % 7 === 0 ? 300_000 : 1 + ((round * 37) % 900);
+      const before = sink.drains;
+      const goesOn = stream.write(pattern(length, sent));
+      sent += length;
+      if (goesOn) continue;
+      await until('it drained', () => sink.drains > before);
+      expect(sink.drains).toBe(before + 1);
+      expect(stream.pendingBytes).toBe(0);
+    }
+    await until('all arrived', () => received === sent);
+    expect(wrong).toBe(0);
+    expect(stream.pendingBytes).toBe(0);
+  });
+
+  test('is told to go on once, when all is sent, whatever was written meanwhile', async () => {
+    const { stream, peer } = await made();
+    const pending: number[] = [];
+    stream.setSink({
+      onBytes: () => undefined,
+      onDrain: () => pending.push(stream.pendingBytes),
+      onClose: () => undefined,
+    });
+    peer.pause();
+    while (stream.write(Buffer.alloc(1_000_000)));
+    for (let more = 0; more < 5; more += 1) stream.write(Buffer.alloc(3_000_000));
+    peer.resume();
+    await until('all is sent', () => stream.pendingBytes === 0);
+    expect(pending).toEqual([0]);
+  });
+
+  test('tells of a peer that is gone once, whatever is still written', async () => {
+    const { stream, sink, peer } = await made();
+    stream.pause();
+    peer.pause();
+    while (stream.write(Buffer.alloc(1_000_000)));
+    peer.resetAndDestroy();
+    await until('the end was told', () => {
+      stream.write(Buffer.alloc(10));
+      return sink.closed.length > 0;
+    });
+    expect(sink.closed[0]).toMatchObject({ code: expect.stringMatching(/^(EPIPE|ECONNRESET)$/) });
+    stream.write(Buffer.alloc(10));
+    await new Promise(setImmediate);
+    expect(sink.closed).toHaveLength(1);
+    expect(sink.drains).toBe(0);
+  });
 
   test('carries bytes both ways', async () => {
     const { stream, sink, peer } = await made();
@@ -130,6 +221,24 @@ describe('a connection made by dial', () => {
       message: expect.stringMatching(`^Cannot connect to 127.0.0.1:${free}: `),
     });
   });
+});
+
+test('what is written before there is a connection comes first', async () => {
+  const { port, accepted } = await aServer();
+  const socket = connect(port, '127.0.0.1');
+  const stream = new SocketStream(socket);
+  watched(stream);
+  stream.write(Buffer.from('a'));
+  await once(socket, 'connect');
+  stream.write(Buffer.from('b'));
+  const peer = await accepted();
+  let text = '';
+  peer.on('data', (chunk: Buffer) => {
+    text += String(chunk);
+  });
+  await until('both arrived', () => text.length === 2);
+  stream.write(Buffer.from('c'));
+  await until('all arrived', () => text === 'abc');
 });
 
 test('a peer that never takes our last words is cut off', async () => {

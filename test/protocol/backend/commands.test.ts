@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { CAP, union } from '../../../src/wire/capability.ts';
 import { COM } from '../../../src/wire/command.ts';
@@ -168,6 +169,14 @@ describe('commands that are not statements', () => {
     expect(cluster.counts(COM.PING)).toEqual([1, 0]);
   });
 
+  test('COM_REFRESH, which is FLUSH in a byte, reaches the primary', async () => {
+    const client = await cluster.connect();
+    cluster.db(1).when(COM.REFRESH, (session) => ok(session));
+    const REFRESH_LOG = 0x02;
+    expect((await client.command(COM.REFRESH, Buffer.from([REFRESH_LOG]))).error).toBeNull();
+    expect(cluster.counts(COM.REFRESH)).toEqual([1, 0]);
+  });
+
   test.each([COM.SLEEP, COM.SHUTDOWN, COM.PROCESS_INFO, COM.TIME, COM.DAEMON, COM.CLONE, 0x7f])(
     'command %d is refused, reaches no server, and the connection lives',
     async (com) => {
@@ -306,6 +315,66 @@ describe('KILL', () => {
     expect((await victim.reply()).error?.code).toBe(1317);
     expect(cluster.db(2).texts().at(-1)).toBe(`KILL QUERY ${thread}`);
     expect((await victim.query('SELECT 1')).rows).toHaveLength(1);
+  });
+
+  test('QUERY ends a statement that waits for a connection, which never runs', async () => {
+    const pool = { maxPerServer: 1, waitMs: 30_000 };
+    const one = await freshCluster(1, { pool, admin: { port: 0 } });
+    const [holder, victim, killer] = [
+      await one.connect(),
+      await one.connect(),
+      await one.connect(),
+    ];
+    await holder.query('BEGIN');
+    victim.postQuery('UPDATE waits SET n = 1');
+    await until('it waits', async () => {
+      const response = await fetch(`http://127.0.0.1:${one.app.adminPort}/api/sessions`);
+      return (await response.text()).includes('"running"');
+    });
+    expect((await killer.query(`KILL QUERY ${victim.greeting.threadId}`)).error).toBeNull();
+    expect((await victim.reply()).error).toEqual({
+      code: 1317,
+      sqlState: '70100',
+      message: 'Query execution was interrupted',
+    });
+    await holder.query('COMMIT');
+    // Only that one: what comes behind it may wait and run.
+    expect((await victim.query('UPDATE runs SET n = 1')).error).toBeNull();
+    expect(one.counts(/UPDATE/)).toEqual([1]);
+    expect(one.counts(/waits/)).toEqual([0]);
+  });
+
+  test('QUERY that comes late strikes nobody else', async () => {
+    const one = await freshCluster(1, { pool: { maxPerServer: 1, waitMs: 5_000 } });
+    const [victim, killer, other] = [await one.connect(), await one.connect(), await one.connect()];
+    const ends = Promise.withResolvers<void>();
+    const arrives = Promise.withResolvers<void>();
+    const done: string[] = [];
+    one.db(1).when(/^UPDATE slow/, async (session) => {
+      await ends.promise;
+      await session.send(ok(session));
+    });
+    one.db(1).when(/^KILL/, async (session) => {
+      ends.resolve();
+      await arrives.promise;
+      done.push('killed');
+      await session.send(ok(session));
+    });
+    one.db(1).when(/^UPDATE other/, (session) => {
+      done.push('other');
+      return ok(session);
+    });
+    victim.postQuery('UPDATE slow SET n = 1');
+    await until('it runs', () => one.db(1).count(/^UPDATE slow/) === 1);
+    killer.postQuery(`KILL QUERY ${victim.greeting.threadId}`);
+    other.postQuery('UPDATE other SET n = 1');
+    expect((await victim.reply()).error).toBeNull();
+    // The statement has ended, and the KILL has not reached its thread yet.
+    await sleep(50);
+    arrives.resolve();
+    expect([(await other.reply()).error, (await killer.reply()).error]).toEqual([null, null]);
+    expect(done).toEqual(['killed', 'other']);
+    expect((await victim.query('UPDATE again SET n = 1')).error).toBeNull();
   });
 
   test.each(['statement', 'COM_PROCESS_KILL'])(

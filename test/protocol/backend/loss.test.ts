@@ -51,6 +51,14 @@ describe('a server that is lost before it answers', () => {
     expect(await cluster.metric('lagwise_replica_fallbacks_total{reason="lost"}')).toBe(1);
   });
 
+  test('a read that its only replica loses fails where the primary may not run it', async () => {
+    const cluster = await freshCluster(2, { routing: { fallback: 'error' } });
+    const client = await cluster.connect();
+    cluster.db(2).when(/SELECT 2/, 'close');
+    expect((await client.query('SELECT 2')).error?.message).toMatch(/routing\.fallback is "error"/);
+    expect(cluster.counts(/SELECT 2/)).toEqual([0, 1]);
+  });
+
   test('a read of which the client has bytes is not repeated: its connection ends', async () => {
     const cluster = await freshCluster(2);
     const client = await cluster.connect();

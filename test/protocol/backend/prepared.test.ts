@@ -188,8 +188,21 @@ describe('what binds a statement to its server', () => {
     expect(cluster.counts(COM.STMT_EXECUTE)).toEqual([1, 1]);
   });
 
+  test('nor does COM_PING ask a server that knows nothing of the session', async () => {
+    cluster.db(2).when(COM.STMT_EXECUTE, cursor);
+    const client = await cluster.connect();
+    const { id } = await client.prepare('SELECT ?');
+    await client.execute(id, ['a'], true);
+    const before = cluster.counts(COM.PING);
+    expect((await client.command(COM.PING)).error).toBeNull();
+    expect(cluster.counts(COM.PING)).toEqual(before);
+  });
+
   test('nor does it let a read miss what the session wrote', async () => {
-    const slow = await freshCluster(2, { monitor: { intervalMs: 1_000, timeoutMs: 300 } });
+    const slow = await freshCluster(2, {
+      monitor: { intervalMs: 1_000, timeoutMs: 300 },
+      routing: { waitMs: 0 },
+    });
     slow.db(2).when(COM.STMT_EXECUTE, cursor);
     const client = await slow.connect();
     const { id } = await client.prepare('SELECT ?');
@@ -197,6 +210,87 @@ describe('what binds a statement to its server', () => {
     await client.query('INSERT INTO t VALUES (1)');
     await client.execute(id, ['a'], true);
     expect(slow.counts(COM.STMT_EXECUTE)).toEqual([1, 1]);
+  });
+
+  test('reads beside an open cursor do not end it where another replica would serve them', async () => {
+    const three = await freshCluster(3);
+    const atEnd = STATUS.CURSOR_EXISTS | STATUS.LAST_ROW_SENT;
+    for (const server of three.servers) {
+      server.when(COM.STMT_EXECUTE, cursor);
+      server.when(COM.STMT_FETCH, (session) =>
+        ok(session, { status: session.status | atEnd }).fill(0xfe, 4, 5),
+      );
+    }
+    const client = await three.connect();
+    const { id } = await client.prepare('SELECT ?');
+    await client.execute(id, ['a'], true);
+    const here = three.servers.find((server) => server.count(COM.STMT_EXECUTE) === 1);
+    if (here === undefined) throw new Error('No server has run it');
+    // It lives, and may not serve reads any more.
+    Object.assign(here.probe, { source: null });
+    await three.untilRoles('db1', [here.id === 'db2' ? 'db3' : 'db2']);
+    expect((await client.query('SELECT 1')).error).toBeNull();
+    const fetched = await client.command(COM.STMT_FETCH, idBody(id, 10, 0, 0, 0), 'rows');
+    expect([fetched.error, idsAt(here, COM.STMT_FETCH).length]).toEqual([null, 1]);
+    expect((await client.query('SELECT 2')).error).toBeNull();
+    // Once the cursor is read to its end the session is free to go to the other replica.
+    const at = (marker: RegExp) => three.servers.find((server) => server.count(marker) > 0)?.id;
+    expect([at(/^SELECT 1$/), at(/^SELECT 2$/) === here.id]).toEqual(['db1', false]);
+  });
+
+  test('a statement whose long data is lost with its connection does not run without', async () => {
+    const client = await cluster.connect();
+    const { id } = await client.prepare('SELECT ?');
+    const send = () => client.post(COM.STMT_SEND_LONG_DATA, idBody(id, 0, 0, 0x41));
+    send();
+    await until('it has come', () => cluster.counts(COM.STMT_SEND_LONG_DATA).includes(1));
+    cluster.db(2).cutClients();
+    await until('it is closed', () => cluster.db(2).sessions.size === 0);
+    await cluster.untilRoles('db1', ['db2']);
+    // More of it makes it no whole.
+    send();
+    const { error } = await client.execute(id, [''], true);
+    expect([error?.message, cluster.counts(COM.STMT_EXECUTE)]).toEqual([
+      expect.stringContaining('send the data again'),
+      [0, 0],
+    ]);
+    // What came late is not left there for others either.
+    await until('it is closed', () => cluster.counts(COM.STMT_CLOSE).includes(1));
+    send();
+    expect((await client.execute(id, [''], true)).error).toBeNull();
+  });
+
+  test('a transaction that begins behind the long data of a read has that read run in it', async () => {
+    const client = await cluster.connect();
+    const { id } = await client.prepare('SELECT ?');
+    const send = () => client.post(COM.STMT_SEND_LONG_DATA, idBody(id, 0, 0, 0x41));
+    send();
+    await until('it has come', () => cluster.counts(COM.STMT_SEND_LONG_DATA).includes(1));
+    await client.query('BEGIN');
+    // Its data is on the replica, where no transaction is open.
+    const { error } = await client.execute(id, [''], true);
+    expect([error?.message, cluster.counts(COM.STMT_EXECUTE)]).toEqual([
+      expect.stringContaining('sent to another server'),
+      [0, 0],
+    ]);
+    send();
+    expect((await client.execute(id, [''], true)).error).toBeNull();
+    expect(cluster.counts(COM.STMT_EXECUTE)).toEqual([1, 0]);
+    expect((await client.query('COMMIT')).error).toBeNull();
+    // What came too early is not left on the replica for others.
+    expect(cluster.counts(COM.STMT_CLOSE)).toEqual([0, 1]);
+  });
+
+  test('a command that is refused on the way lets go of its connection', async () => {
+    const small = await freshCluster(2, { pool: { maxPerServer: 1, waitMs: 500 } });
+    const [client, other] = [await small.connect(), await small.connect()];
+    const { id } = await client.prepare('SELECT ?');
+    const theirs = await other.prepare('SELECT ?');
+    await other.execute(theirs.id, ['a'], true);
+    // Nobody was told what types the parameters of this one have.
+    expect((await client.execute(id, ['a'], false)).error?.code).toBe(1210);
+    expect((await other.query('SELECT 1')).error).toBeNull();
+    expect((await other.query('INSERT INTO t VALUES (1)')).error).toBeNull();
   });
 
   test('long data goes to where the statement runs', async () => {

@@ -97,7 +97,7 @@ describe('what the primary refuses for a reason of its own', () => {
       .when(/LOAD|INSERT|UPDATE/, err(code, `The MySQL server is running with the ${message}`));
     expect((await client.query(sql)).error?.code).toBe(code);
     expect(cluster.db(1).count(/LOAD|INSERT|UPDATE/)).toBeLessThanOrEqual(3);
-    expect(cluster.app.snapshot().version - version).toBeLessThanOrEqual(6);
+    expect(cluster.app.snapshot().version - version).toBeLessThanOrEqual(15);
     expect((await client.query('DELETE FROM t')).error).toBeNull();
   });
 });
@@ -246,7 +246,8 @@ describe('a change of roles', () => {
 
 describe('own writes', () => {
   /** Probes so far apart that what a test does lies between two of them. */
-  const slowly = { monitor: { intervalMs: 1_000, timeoutMs: 300 } };
+  // Only probes tell what replicas have.
+  const slowly = { monitor: { intervalMs: 1_000, timeoutMs: 300 }, routing: { waitMs: 0 } };
   const begun = (session: { status: number; caps: number }): Buffer => {
     session.status = STATUS.IN_TRANS;
     return ok(session);
@@ -289,7 +290,8 @@ describe('own writes', () => {
         expect((await client.query(sql)).error).toBeNull();
       }
       expect((await client.query('SELECT 1')).values).toEqual(['db1']);
-      const seen = performance.now();
+      // A server shows a commit a moment before it tells.
+      const seen = performance.now() + 100;
       await until(
         'a later sample',
         () => (cluster.app.snapshot().servers[1]?.caughtUpToMs ?? 0) > seen,
@@ -321,12 +323,12 @@ describe('own writes', () => {
   });
 
   test('routing.fallback "error" refuses instead of asking the primary', async () => {
-    const cluster = await freshCluster(2, { ...slowly, routing: { fallback: 'error' } });
+    const cluster = await freshCluster(2, { ...slowly, routing: { waitMs: 0, fallback: 'error' } });
     const client = await cluster.connect();
     await client.query('INSERT INTO t VALUES (1)');
     const { error } = await client.query('SELECT 1');
     expect(error?.code).toBe(1290);
-    expect(error?.message).toMatch(/routing\.fallback is "error" .*db2: It is not proved to have/);
+    expect(error?.message).toMatch(/routing\.fallback is "error" .*db2: It is not known to have/);
   });
 });
 

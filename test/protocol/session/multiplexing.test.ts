@@ -286,6 +286,20 @@ describe('a client that has to wait for a connection', () => {
   });
 });
 
+test('a login for which no connection becomes free is told so before its own time is over', async () => {
+  const cluster = await freshCluster(1, {
+    listen: { loginTimeoutMs: 600 },
+    pool: { trustLoginMs: 0, maxPerServer: 1, waitMs: 60_000 },
+  });
+  const holder = await cluster.connect();
+  await holder.query('BEGIN');
+  await expect(cluster.connect()).rejects.toThrow(
+    /No connection to server db1 became free within \d+ ms: all 1 \(pool\.maxPerServer is 1\) are in use/,
+  );
+  await holder.query('COMMIT');
+  await cluster.connect();
+});
+
 describe('prepared statements', () => {
   const cluster = useScriptedCluster(2);
 

@@ -52,6 +52,15 @@ describe('a line of classify', () => {
     [{ sql: 'DELETE FROM t', readOnlyTransaction: true }, 'write', 'same', 'read-only-transaction'],
     [{ sql: 'SELECT 1', serializable: true }, 'read', 'primary', 'serializable'],
     [{ sql: 'SELECT 1', id: 7, note: ['kept by whoever asks'] }, 'read', 'replica', 'select'],
+    [
+      { sql: 'SELECT 1', autocommit: null, inTransaction: null, flavor: null, version: null },
+      'read',
+      'replica',
+      'select',
+    ],
+    [{ sql: 'SELECT NVL(a, 1) FROM t', flavor: 'MariaDB' }, 'read', 'replica', 'select'],
+    [{ sql: 'SELECT 1 /*!80036 FOR UPDATE */', version: '8.0' }, 'write', 'primary', 'for-update'],
+    [{ sql: 'SELECT 1 /*!80036 FOR UPDATE */', version: '8.0.35' }, 'read', 'replica', 'select'],
     ['/* lagwise: target=primary */ SELECT 1', 'read', 'primary', 'hint'],
     ['/* lagwise: consistency=strong */ SELECT 1', 'read', 'primary', 'strong'],
     ['/* lagwise: target=replica */ DELETE FROM t', 'write', 'primary', 'not-a-read'],
@@ -122,6 +131,13 @@ describe('the lines of classify', () => {
     }
   });
 
+  it('may begin with a byte order mark', async () => {
+    expect((await classify('\ufeff"SELECT 1"\n"DO 1"')).answers).toMatchObject([
+      { reason: 'select' },
+      { reason: 'do' },
+    ]);
+  });
+
   it('give an answer each, in their order', async () => {
     const statement = fc.constantFrom('SELECT 1', 'DELETE FROM t', 'BEGIN', 'x'.repeat(3000));
     await fc.assert(
@@ -137,11 +153,19 @@ describe('the lines of classify', () => {
     );
   });
 
+  it('may be as long as the longest statement', async () => {
+    const [long, next] = (await classify(`"SELECT '${'ü'.repeat(5_000_000)}'"\n"DO 1"`)).answers;
+    expect([long, next]).toMatchObject([
+      { class: 'unknown', reason: 'too-long' },
+      { reason: 'do' },
+    ]);
+  });
+
   it('that are too long are an error, and the next ones are read', async () => {
     async function* input() {
       yield Buffer.from('"SELECT 1"\n"');
       const piece = Buffer.alloc(1 << 20, 'x');
-      for (let index = 0; index < 65; index += 1) yield piece;
+      for (let index = 0; index < 129; index += 1) yield piece;
       yield Buffer.from('"\n"SELECT 2"\n');
     }
     let output = '';
@@ -151,7 +175,7 @@ describe('the lines of classify', () => {
     const summary = await classifyLines(input(), write, MYSQL);
     expect(summary).toEqual({ lines: 3, errors: 1 });
     expect(output.split('\n')[1]).toBe(
-      '{"error":"the line is longer than 67108864 bytes","line":2}',
+      '{"error":"the line is longer than 134217728 bytes","line":2}',
     );
   });
 

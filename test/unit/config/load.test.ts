@@ -30,7 +30,7 @@ describe('a config that is right', () => {
   test('needs only servers and monitor; the rest are defaults', () => {
     const config = parseConfig(MINIMAL, { env: {} });
     expect(config.servers).toEqual([
-      { id: 'db1:3306', host: 'db1', port: 3306, tags: [], zone: null, weight: 1 },
+      { id: 'db1:3306', host: 'db1', port: 3306, tags: [], zone: null, reserved: false, weight: 1 },
     ]);
     expect(config.listen).toMatchObject({
       host: '127.0.0.1',
@@ -43,8 +43,9 @@ describe('a config that is right', () => {
     expect(config.serverTls).toEqual({ mode: 'preferred', caFile: null });
     expect(config.monitor).toMatchObject({ intervalMs: 250, timeoutMs: 1000 });
     expect(config.auth).toEqual({ maxFailures: 20, windowMs: 60_000, blockMs: 30_000 });
-    expect(config.routing).toEqual({
+    expect(config.routing).toMatchObject({
       maxLagMs: 10_000,
+      waitMs: 50,
       fallback: 'primary',
       consistency: 'session',
     });
@@ -264,11 +265,24 @@ describe('combinations that cannot work are refused', () => {
     expect(problems(withKeys(keys), readable)).toEqual([expected]);
   });
 
-  test('holding writes for less time than a dead primary takes to notice', () => {
-    expect(problems(withKeys({ failover: { holdMs: 1250 } }))).toEqual([
-      expect.stringMatching(/^failover\.holdMs: 1250 is not longer than .* \(1250\)/),
+  test('a reserved server without tags, and rests that shrink', () => {
+    const servers = [{ host: 'db1' }, { host: 'db2', reserved: true }];
+    expect(problems(withKeys({ servers }))).toEqual([
+      'servers[1].tags: found none, expected those that reads ask for, since servers[1].reserved is true',
     ]);
-    expect(() => parseConfig(withKeys({ failover: { holdMs: 1251 } }), { env: {} })).not.toThrow();
+    const routing = { ejection: { baseMs: 5000, maxMs: 4999 } };
+    expect(problems(withKeys({ routing }))).toEqual([
+      'routing.ejection.maxMs: found 4999, expected at least routing.ejection.baseMs (5000)',
+    ]);
+  });
+
+  test('holding writes for less time than a dead primary takes to notice', () => {
+    expect(problems(withKeys({ failover: { holdMs: 2000 } }))).toEqual([
+      expect.stringMatching(
+        /^failover\.holdMs: 2000 is not longer than monitor\.idleIntervalMs \+ monitor\.timeoutMs \(2000\)/,
+      ),
+    ]);
+    expect(() => parseConfig(withKeys({ failover: { holdMs: 2001 } }), { env: {} })).not.toThrow();
     expect(() => parseConfig(withKeys({ failover: { holdMs: 0 } }), { env: {} })).not.toThrow();
   });
 

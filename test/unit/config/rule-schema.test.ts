@@ -38,6 +38,7 @@ describe('rules', () => {
         target: null,
         consistency: null,
         maxLagMs: 500,
+        replicaTags: null,
         poolMode: null,
         assumeRead: false,
       },
@@ -59,7 +60,15 @@ describe('rules', () => {
     ['all', 'rules: found "all" (string), expected a list of 0 to 256 items'],
     [
       [{ match: { user: 'a' } }],
-      'rules[0]: gives nothing, expected at least one of "target", "consistency", "maxLagMs", "poolMode", "assumeRead"',
+      'rules[0]: gives nothing, expected at least one of "target", "consistency", "maxLagMs", "replicaTags", "poolMode", "assumeRead"',
+    ],
+    [
+      [{ replicaTags: ['analytics', 'ssd'] }],
+      'rules[0].replicaTags: found "analytics", "ssd", which no server has together; the servers have no tags',
+    ],
+    [
+      [{ replicaTags: [] }],
+      'rules[0].replicaTags: found a list of 0 items, expected a list of 1 to 32 items',
     ],
     [
       [{ match: { clientAddr: '10.0.0.0/33' }, target: 'primary' }],
@@ -78,8 +87,8 @@ describe('rules', () => {
       'rules[0].target: found "primray" (string), expected "primary" or "replica"',
     ],
     [
-      [{ consistency: 'global' }],
-      'rules[0].consistency: found "global" (string), expected "eventual" or "session" or "strong"',
+      [{ consistency: 'total' }],
+      'rules[0].consistency: found "total" (string), expected "eventual" or "session" or "global" or "strong"',
     ],
     [
       [{ maxLagMs: -1 }],

@@ -23,7 +23,7 @@ describe('the table of the configuration', () => {
       expect(node.minimum, path).toBeTypeOf('number');
       expect(node.maximum, path).toBeTypeOf('number');
       expect(path).toMatch(
-        /(Ms|Bytes|[pP]ort|backlog|maxConnections|weight|maxFailures|holdMaxStatements|maxPer\w+|minIdle|maxPreparedPerServer)$/,
+        /(Ms|Bytes|[pP]ort|backlog|maxConnections|weight|maxFailures|holdMaxStatements|maxPer\w+|minIdle|maxPreparedPerServer|minErrors|minReads|errorPercent|latencyFactor|PerSecond)$/,
       );
     }
   });

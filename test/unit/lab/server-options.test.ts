@@ -10,6 +10,7 @@ const place = {
   dataDir: '/lab/db2/data',
   socketPath: '/lab/db2.sock',
   pidPath: '/lab/db2/mysqld.pid',
+  tmpDir: '/lab/db2/tmp',
   logPath: '/lab/db2/error.log',
 };
 

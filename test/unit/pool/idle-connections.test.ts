@@ -8,7 +8,7 @@ const NONE = aProfile();
 const SHOP = aProfile({ schema: 'shop' });
 const OTHER = aProfile({ schema: 'other' });
 const account = anAccount();
-const keeper = { giveUp: () => null };
+const keeper = { asksAfterwards: false, giveUp: () => null };
 
 let idle: IdleConnections;
 beforeEach(() => {

@@ -46,13 +46,13 @@ describe.each([
     expect(commandsIn(stream.bytes)).toEqual([
       `${COM.RESET_CONNECTION} `,
       `${COM.QUERY} ${TRACKER_STATEMENTS[flavor]}`,
+      `${COM.INIT_DB} shop`,
       `${COM.QUERY} DO 0`,
     ]);
-    stream.receive(Buffer.concat([OK, OK, OK]), 1);
+    stream.receive(Buffer.concat([OK, OK, OK, OK]), 1);
     await done;
-    // MySQL goes back to its own character sets, MariaDB to those of the login; IGNORE_SPACE stays.
-    const mode = { sql_mode: 'IGNORE_SPACE' };
-    const left = flavor === 'mariadb' ? { names: NAMES, ...mode } : mode;
+    // MySQL goes back to its own character sets and keeps IGNORE_SPACE, MariaDB the other way round.
+    const left = flavor === 'mariadb' ? { names: NAMES } : { sql_mode: 'IGNORE_SPACE' };
     expect(connection.profile).toBe(aProfile({ schema: 'shop', variables: vars(left) }));
     expect(connection).toMatchObject({ leftovers: 0, tainted: false, insertIdOf: null });
     expect([connection.prepared.size, connection.busy, connection.isClosed]).toEqual([
@@ -63,10 +63,36 @@ describe.each([
   });
 });
 
-test.each([1, 2, 3])('that is refused at its step %d closes the connection', async (step) => {
+test('chooses no schema where none was chosen', () => {
+  const { connection, stream } = used();
+  connection.profile = aProfile();
+  void resetState(connection, TIMEOUT_MS).catch(() => {});
+  expect(commandsIn(stream.bytes).map((text) => Number.parseInt(text, 10))).toEqual([
+    COM.RESET_CONNECTION,
+    COM.QUERY,
+    COM.QUERY,
+  ]);
+  connection.destroy();
+});
+
+test('names a schema that is not ASCII in a character set that has it', async () => {
+  const { connection, stream } = used();
+  connection.profile = aProfile({ schema: 'café' });
+  const done = resetState(connection, TIMEOUT_MS);
+  expect(commandsIn(stream.bytes).slice(2, 4)).toEqual([
+    `${COM.QUERY} SET NAMES utf8mb4`,
+    `${COM.INIT_DB} café`,
+  ]);
+  stream.receive(Buffer.concat([OK, OK, OK, OK, OK]));
+  await done;
+  const variables = vars({ names: 'utf8mb4', sql_mode: 'IGNORE_SPACE' });
+  expect(connection.profile).toBe(aProfile({ schema: 'café', variables }));
+});
+
+test.each([1, 2, 3, 4])('that is refused at its step %d closes the connection', async (step) => {
   const { connection, stream } = used();
   const done = resetState(connection, TIMEOUT_MS);
-  const replies = [OK, OK, OK];
+  const replies = [OK, OK, OK, OK];
   replies[step - 1] = ERROR;
   stream.receive(Buffer.concat(replies));
   await expect(done).rejects.toBeInstanceOf(ServerRefusedError);

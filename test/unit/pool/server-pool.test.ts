@@ -105,10 +105,12 @@ function giveBack(connection: BackendConnection): void {
 async function kept(
   saving: Promise<void> | null = null,
   account = app,
+  asksAfterwards = false,
 ): Promise<{ connection: BackendConnection; asked: () => number }> {
   const connection = await held(account);
   let count = 0;
   connection.keeper = {
+    asksAfterwards,
     giveUp: () => {
       count += 1;
       return saving;
@@ -420,9 +422,8 @@ describe('a connection that is kept for a client', () => {
     expect(await openings[1]?.succeed()).toBe(wants.got);
   });
 
-  test('stays for a time where its account asks for what it has', async () => {
-    app.asksAfterwards = true;
-    const { connection, asked } = await kept();
+  test('stays for a time where its client asks for what it has', async () => {
+    const { connection, asked } = await kept(null, app, true);
     const wants = ask();
     await settled();
     expect([asked(), wants.got]).toEqual([0, null]);
@@ -435,10 +436,9 @@ describe('a connection that is kept for a client', () => {
 
   test('is free for those who wait from when it was kept, not from when their turn comes', async () => {
     make({ maxPerServer: 3, keepMs: 100, waitMs: 5_000 });
-    app.asksAfterwards = true;
     const all = [await held(), await held(), await held()];
     for (const connection of all) {
-      connection.keeper = { giveUp: () => null };
+      connection.keeper = { giveUp: () => null, asksAfterwards: true };
       giveBack(connection);
       await vi.advanceTimersByTimeAsync(10);
     }
@@ -451,8 +451,7 @@ describe('a connection that is kept for a client', () => {
   });
 
   test('leaves no timer behind when the pool is closed', async () => {
-    app.asksAfterwards = true;
-    await kept();
+    await kept(null, app, true);
     ask();
     pool.close();
     await settled();
@@ -561,7 +560,7 @@ describe('a connection that is given back', () => {
     make({ maxAgeMs: 1_000 });
     const connection = await held();
     await vi.advanceTimersByTimeAsync(1_001);
-    connection.keeper = { giveUp: () => null };
+    connection.keeper = { giveUp: () => null, asksAfterwards: false };
     giveBack(connection);
     expect([connection.isClosed, connection.idle]).toEqual([false, true]);
   });

@@ -20,8 +20,9 @@ const layer = (source: PolicySource, given: Partial<PolicyLayer>) => ({
 
 const anyLayer: fc.Arbitrary<PolicyLayer> = fc.record({
   target: fc.constantFrom('primary', 'replica', null),
-  consistency: fc.constantFrom('eventual', 'session', 'strong', null),
+  consistency: fc.constantFrom('eventual', 'session', 'global', 'strong', null),
   maxLagMs: fc.constantFrom(0, 500, null),
+  replicaTags: fc.constantFrom(['a'], [], null),
   poolMode: fc.constantFrom('transaction', 'session', null),
   tag: fc.constantFrom('a', 'b', null),
 });
@@ -83,10 +84,19 @@ describe('a policy', () => {
     );
     expect(policy).toMatchObject({
       target: 'replica',
-      consistency: 'session',
+      consistency: 'global',
       forcedBy: null,
       asksReplica: true,
       sources: { consistency: 'hint' },
+    });
+  });
+
+  it('a replica may be asked for together with global', () => {
+    const both = layer('hint', { target: 'replica', consistency: 'global' });
+    expect(resolvePolicy([both], DEFAULTS)).toMatchObject({
+      target: 'replica',
+      consistency: 'global',
+      forcedBy: null,
     });
   });
 
@@ -134,8 +144,12 @@ describe('words of clients', () => {
   it.each([
     ['target', 'PRIMARY', { target: 'primary' }],
     ['Consistency', 'strong', { consistency: 'strong' }],
+    ['consistency', 'GLOBAL', { consistency: 'global' }],
     ['max_lag_ms', '0', { maxLagMs: 0 }],
     ['max_lag_ms', '2147483647', { maxLagMs: 2_147_483_647 }],
+    ['replica_tags', 'a+b.c', { replicaTags: ['a', 'b.c'] }],
+    ['replica_tags', 'a, b', { replicaTags: ['a', 'b'] }],
+    ['replica_tags', '', { replicaTags: [] }],
     ['tag', 'Check out', { tag: 'Check out' }],
   ])('%s=%s is taken', (name, value, expected) => {
     const layerDraft = draft();
@@ -144,20 +158,31 @@ describe('words of clients', () => {
   });
 
   it.each(POLICY_WORDS)('NULL takes %s back', (name) => {
-    const full = { target: 'primary', consistency: 'strong', maxLagMs: 1, tag: 'a' } as const;
+    const full = {
+      target: 'primary',
+      consistency: 'strong',
+      maxLagMs: 1,
+      replicaTags: ['a'],
+      tag: 'a',
+    } as const;
     const layerDraft = draft(full);
     expect(setPolicyWord(layerDraft, name, null)).toBe(null);
-    const field = name === 'max_lag_ms' ? 'maxLagMs' : name;
+    const fields: Readonly<Record<string, string>> = {
+      max_lag_ms: 'maxLagMs',
+      replica_tags: 'replicaTags',
+    };
+    const field = fields[name] ?? name;
     expect(layerDraft).toEqual({ ...EMPTY_LAYER, ...full, [field]: null });
   });
 
   it.each([
     ['target', 'master', /expected primary or replica/],
-    ['consistency', 'global', /several proxies/],
-    ['consistency', '', /expected eventual or session or strong/],
+    ['consistency', '', /expected eventual or session or global or strong/],
     ['max_lag_ms', '-1', /an integer from 0 to 2147483647/],
     ['max_lag_ms', '2147483648', /an integer/],
     ['max_lag_ms', '1e3', /an integer/],
+    ['replica_tags', 'a++b', /expected up to 32 tags/],
+    ['replica_tags', 'a b', /"a b"/],
     ['tag', '', /0 characters/],
     ['tag', 'x'.repeat(65), /65 characters/],
     ['pool_mode', 'session', /there is no "pool_mode"/],

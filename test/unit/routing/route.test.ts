@@ -11,6 +11,7 @@ import { STATEMENT_CLASSES } from '../../../src/sql/classification.ts';
 
 const plain: RouteInput = {
   cls: 'read',
+  isAboutOneServer: false,
   startsReadOnlyTransaction: false,
   inTransaction: false,
   readOnlyTransaction: false,
@@ -27,12 +28,13 @@ const anyPolicy = fc
   .record({
     source: fc.constantFrom('hint', 'attribute', 'setting', 'rule'),
     target: fc.constantFrom('primary', 'replica', null),
-    consistency: fc.constantFrom('eventual', 'session', 'strong', null),
+    consistency: fc.constantFrom('eventual', 'session', 'global', 'strong', null),
   })
   .map(({ source, ...layer }) => said(source, layer));
 
 const anyInput: fc.Arbitrary<RouteInput> = fc.record({
   cls: fc.constantFrom(...STATEMENT_CLASSES),
+  isAboutOneServer: fc.boolean(),
   startsReadOnlyTransaction: fc.boolean(),
   inTransaction: fc.boolean(),
   readOnlyTransaction: fc.boolean(),
@@ -45,6 +47,7 @@ const anyInput: fc.Arbitrary<RouteInput> = fc.record({
 describe('route', () => {
   it.each([
     ['a read', {}, 'replica', 'read'],
+    ['a read about one server', { isAboutOneServer: true }, 'primary', 'about-one-server'],
     ['a write', { cls: 'write' }, 'primary', 'write'],
     ['an unknown statement', { cls: 'unknown' }, 'primary', 'unknown'],
     ['BEGIN', { cls: 'transaction' }, 'primary', 'transaction'],
@@ -92,6 +95,22 @@ describe('route', () => {
     ['a read by a rule', 'rule', { target: 'primary' }, {}, 'primary', 'rule'],
     ['a strong read', 'setting', { consistency: 'strong' }, {}, 'primary', 'strong'],
     ['a read that asks for a replica', 'hint', { target: 'replica' }, {}, 'replica', 'read'],
+    [
+      'a read about one server that asks for a replica',
+      'hint',
+      { target: 'replica' },
+      { isAboutOneServer: true },
+      'replica',
+      'read',
+    ],
+    [
+      'a read about one server of a session whose reads go to replicas',
+      'setting',
+      { target: 'replica' },
+      { isAboutOneServer: true },
+      'primary',
+      'about-one-server',
+    ],
     [
       'a write that asks for a replica',
       'hint',
@@ -144,14 +163,16 @@ describe('route', () => {
     expect(route({ ...plain, ...given, policy: said(source, layer) })).toEqual({ target, reason });
   });
 
-  it('never sends to a replica what would not go there without a word', () => {
+  it('sends to a replica what would not go there without a word only if it asks about one', () => {
     fc.assert(
       fc.property(anyInput, ({ policy, ...input }) => {
-        if (route({ ...input, policy }).target === 'replica') {
-          expect(route(input).target).toBe('replica');
-        }
+        if (route({ ...input, policy }).target !== 'replica') return;
+        const isAsked = input.isAboutOneServer && policy?.asksReplica === true;
+        expect(route(isAsked ? { ...input, isAboutOneServer: false } : input).target).toBe(
+          'replica',
+        );
       }),
-      { numRuns: 2000 },
+      { numRuns: 20_000 },
     );
   });
 

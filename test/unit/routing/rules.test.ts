@@ -117,6 +117,16 @@ describe('rules', () => {
     expect(ask(set, { tables: null }).policy.sources).toMatchObject({ maxLagMs: 'config' });
   });
 
+  it('make what names tables that cannot be told more consistent, never less', () => {
+    const maybe = { match: { tablePrefix: 'audit_' }, consistency: 'global' };
+    const given = (...rules: object[]) => ask(ruleSet(rules), { tables: null }).policy.consistency;
+    expect(given(maybe)).toBe('global');
+    expect(given(maybe, { consistency: 'eventual' })).toBe('global');
+    expect(given(maybe, { consistency: 'strong' })).toBe('strong');
+    expect(given({ consistency: 'eventual' }, maybe)).toBe('eventual');
+    expect(given({ ...maybe, consistency: 'eventual' })).toBe('session');
+  });
+
   it('the mode of an account stands behind rules and before the default', () => {
     const users = [
       { user: 'a', password: 'x', poolMode: 'session' },

@@ -311,6 +311,12 @@ describe('details of single statements', () => {
     expect(`${cls}/${reason}`).toBe(verdict);
   });
 
+  test('a packet full of SET STATEMENT ends no stack', () => {
+    const deep = `${'SET STATEMENT a=1 FOR '.repeat(40_000)}SELECT 1`;
+    expect(judge(deep, MARIADB)).toBe('unknown/unknown-statement');
+    expect(judge('SET STATEMENT a=1 FOR SET b=2', MARIADB)).toBe('session/set');
+  });
+
   test('nothing of a statement is left for the next', () => {
     classified('USE db');
     classified('KILL QUERY 5');

@@ -7,7 +7,14 @@ import { judge, MARIADB, MYSQL } from './helpers.ts';
 // A busy machine is slow at making random texts.
 vi.setConfig({ testTimeout: 60_000 });
 
-const NONE: Hint = { target: null, consistency: null, maxLagMs: null, tag: null, problems: [] };
+const NONE: Hint = {
+  target: null,
+  consistency: null,
+  maxLagMs: null,
+  replicaTags: null,
+  tag: null,
+  problems: [],
+};
 
 /** The hint of a statement, `null` if the classifier sees none. */
 function hintOf(text: string, ctx = MYSQL): Hint | null {
@@ -79,7 +86,7 @@ describe('what is wrong in a hint is told, and the rest counts', () => {
     ['target=moon tag=a', { tag: 'a', problems: ['target is one of primary, replica'] }],
     [
       'consistency=maybe, target=primary',
-      { target: 'primary', problems: ['consistency is one of session, eventual, strong, global'] },
+      { target: 'primary', problems: ['consistency is one of eventual, session, global, strong'] },
     ],
     ['max_lag_ms=-1', { problems: ['max_lag_ms is a number of milliseconds up to 86400000'] }],
     ['max_lag_ms=1e3', { problems: ['max_lag_ms is a number of milliseconds up to 86400000'] }],

@@ -127,6 +127,15 @@ describe('what a body calls is named', () => {
     expect(describeBody("RETURN NVL(MD5('a'), 1)", MYSQL).calls).toEqual(['NVL', 'MD5']);
     expect(describeBody("RETURN NVL(MD5('a'), 1)", MARIADB).calls).toEqual([]);
     expect(describeBody('RETURN COUNT (*)', { ...MYSQL, ignoreSpace: true }).calls).toEqual([]);
+    expect(describeBody('RETURN COUNT/**/(1)', { ...MYSQL, ignoreSpace: true }).calls).toEqual([
+      'COUNT',
+    ]);
+    const window = 'RETURN (SELECT SQL_NO_CACHE (RANK () OVER (ORDER BY a)) FROM t)';
+    expect(describeBody(window, MYSQL)).toEqual(READS);
+    expect(describeBody(window, MARIADB).calls).toEqual(['RANK']);
+    expect(describeBody('RETURN 1 + SQL_NO_CACHE(1)', MARIADB).calls).toEqual(['SQL_NO_CACHE']);
+    expect(describeBody('RETURN PS_THREAD_ID(1)', MARIADB).calls).toEqual(['PS_THREAD_ID']);
+    expect(describeBody('RETURN PS_THREAD_ID(1)', MYSQL)).toMatchObject({ calls: [], state: true });
   });
 
   test('bytes will do', () => {

@@ -63,7 +63,7 @@ describe('a stored function is what the catalogue knows of it', () => {
     ['SELECT a.b.reader(1)', 'unknown/unknown-function', ['OPAQUE']],
     ['SELECT `read``er`(1)', 'unknown/unknown-function', ['OPAQUE']],
     ['SELECT `d``b`.reader(1)', 'unknown/unknown-function', ['OPAQUE']],
-    ['SELECT @@reader(1)', 'unknown/server-variable', []],
+    ['SELECT @@reader(1)', 'read/server-variable', []],
     ['WITH c AS (SELECT reader(1)) SELECT * FROM c', 'read/select', []],
     ['WITH c AS (SELECT 1) SELECT writer(a, b) FROM c', 'write/writing-function', []],
     ['WITH c AS (SELECT 1) SELECT reader(writer(b)) FROM c', 'write/writing-function', []],
@@ -144,7 +144,9 @@ describe('IGNORE_SPACE takes a blank in front of a parenthesis for none', () => 
 
   test.each([
     ['SELECT COUNT (*) FROM t', 'read/select'],
-    ['SELECT SUM/**/(a) FROM t', 'read/select'],
+    ['SELECT SUM \t\n(a) FROM t', 'read/select'],
+    ['SELECT SUM/**/(a) FROM t', 'unknown/unknown-function'],
+    ['SELECT SUM -- x\n(a) FROM t', 'unknown/unknown-function'],
     ['SELECT f (1)', 'unknown/unknown-function'],
     ['SELECT `count` (1)', 'unknown/unknown-function'],
     ['SELECT db.count (1)', 'unknown/unknown-function'],

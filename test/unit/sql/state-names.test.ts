@@ -6,10 +6,20 @@ const NOTHING: StateNames = { kind: 'none', taken: [], released: [], releasedAll
 
 function names(text: string, ctx = MYSQL): StateNames {
   const bytes = Buffer.from(text);
-  return stateNames(bytes, 0, bytes.length, ctx);
+  return stateNames(bytes, 0, bytes.length, ctx)[0] ?? NOTHING;
 }
 
 const START = '["a","","1"]';
+
+test('several statements in one text are named one by one, in their order', () => {
+  const text = Buffer.from("SELECT ';'; DROP TABLE a;; CREATE TEMPORARY TABLE b (n INT);");
+  const all = stateNames(text, 0, text.length, MYSQL);
+  expect(all.map(({ taken, released }) => [taken, released])).toEqual([
+    [[], []],
+    [[], ['`a`']],
+    [['`b`'], []],
+  ]);
+});
 
 describe('what a statement takes is named', () => {
   test.each([
@@ -26,6 +36,12 @@ describe('what a statement takes is named', () => {
     ["SELECT GET_LOCK('Job', 10)", 'user-lock', ['job']],
     ["select get_lock('job', -1) as l;", 'user-lock', ['job']],
     ["DO GET_LOCK('job', 0.5)", 'user-lock', ['job']],
+    ['LOCK TABLES a READ, b WRITE', 'table-lock', ['tables']],
+    ['LOCK INSTANCE FOR BACKUP', 'table-lock', ['instance']],
+    ['FLUSH TABLES WITH READ LOCK', 'table-lock', ['tables']],
+    ['FLUSH TABLES a FOR EXPORT', 'table-lock', ['tables']],
+    ['BACKUP LOCK a', 'table-lock', ['backup']],
+    ['BACKUP STAGE START', 'table-lock', ['stage']],
     ["XA START 'a'", 'xa', [START]],
     ["XA BEGIN 'a','b',7", 'xa', ['["a","b","7"]']],
     ["XA START 'a' RESUME", 'xa', [START]],
@@ -36,6 +52,10 @@ describe('what a statement takes is named', () => {
 
 describe('what a statement gives back is named', () => {
   test.each([
+    ['UNLOCK TABLES', 'table-lock', ['tables']],
+    ['UNLOCK INSTANCE', 'table-lock', ['instance']],
+    ['BACKUP UNLOCK', 'table-lock', ['backup']],
+    ['BACKUP STAGE END', 'table-lock', ['stage']],
     ['DROP TEMPORARY TABLE t', 'temporary-table', ['`t`']],
     ['DROP TEMPORARY TABLE IF EXISTS a, db.b', 'temporary-table', ['`a`', '`db`.`b`']],
     ['DROP TABLE t', 'temporary-table', ['`t`']],

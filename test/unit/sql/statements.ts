@@ -73,6 +73,10 @@ export const READS: readonly Verdict[] = [
       'SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1',
       'SELECT /*!99999 a FOR UPDATE, */ 1',
       'SELECT /*!999999 FOR UPDATE /* nested */ INTO @x */ 1',
+      "SELECT MATCH a, b AGAINST ('x') FROM t",
+      'SELECT RANK () OVER (ORDER BY a), NTILE (2) OVER w FROM t WINDOW w AS (ORDER BY a)',
+      "SELECT * FROM JSON_TABLE('[1]', '$[*]' COLUMNS (a DOUBLE PRECISION(9,2) PATH '$')) AS j",
+      'SELECT 1 MEMBER (a) FROM t',
       'SELECT /*!50100 SQL_NO_CACHE */ 1',
       'SELECT /*! SQL_NO_CACHE */ 1',
       'SELECT /*!40001 SQL_NO_CACHE */ * FROM `t`',
@@ -292,6 +296,9 @@ export const PRIMARY_READS: readonly Verdict[] = [
       "SELECT MD5('a'), SHA1('b')",
       'SELECT MINUS(1)',
       'SELECT SQL_CACHE(1)',
+      'SELECT ST_COLLECT (g)',
+      "SELECT BINLOG_GTID_POS('a', 4)",
+      'SELECT WSREP_LAST_SEEN_GTID()',
       'SELECT a FROM t WHERE my_check(a)',
       'SELECT a FROM t ORDER BY my_rank(a)',
       'WITH c AS (SELECT f(1)) SELECT * FROM c',
@@ -308,7 +315,7 @@ export const PRIMARY_READS: readonly Verdict[] = [
     ],
   ],
   [
-    'unknown/server-variable',
+    'read/server-variable',
     [
       'SELECT @@server_id',
       'SELECT @@hostname, @@sql_mode',
@@ -325,9 +332,9 @@ export const PRIMARY_READS: readonly Verdict[] = [
       "SHOW VARIABLES WHERE Variable_name = 'server_id'",
     ],
   ],
-  ['unknown/server-function', ["SELECT LOAD_FILE('/etc/hosts')", 'SELECT PS_CURRENT_THREAD_ID()']],
+  ['read/server-function', ["SELECT LOAD_FILE('/etc/hosts')", 'SELECT PS_CURRENT_THREAD_ID()']],
   [
-    'unknown/server-table',
+    'read/server-table',
     [
       'SELECT * FROM performance_schema.threads',
       'SELECT * FROM `performance_schema`.`threads`',
@@ -341,7 +348,7 @@ export const PRIMARY_READS: readonly Verdict[] = [
   ],
   ['unknown/procedure-analyse', ['SELECT a FROM t PROCEDURE ANALYSE(10)']],
   [
-    'unknown/server-show',
+    'read/server-show',
     [
       'SHOW EVENTS',
       'SHOW CREATE EVENT e',

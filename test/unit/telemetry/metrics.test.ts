@@ -164,6 +164,52 @@ describe('metrics', () => {
     expect(series.get('lagwise_primary_available')).toBe(0);
   });
 
+  test('the details of replication have series where they are known; none stands for 0', async () => {
+    const telemetry = create();
+    const known = {
+      channels: [],
+      queued: 3,
+      behind: 7,
+      isApplying: true,
+      appliedPerSecond: 2.5,
+      catchUpMs: 2800,
+      configuredDelayMs: 1000,
+      stoppedSinceMs: null,
+    };
+    const stopped = { ...known, queued: null, appliedPerSecond: null, catchUpMs: null };
+    const db2 = aServer({ id: serverId('db2'), replication: known, seenAtMs: 9500 });
+    const db3 = aServer({
+      id: serverId('db3'),
+      lag: { t: 'unknown', why: 'stopped' },
+      replication: { ...stopped, stoppedSinceMs: 4000 },
+    });
+    const snapshot = aSnapshot({ servers: [db2, db3] });
+    const { topology } = telemetry.metrics;
+    topology.bind(
+      () => snapshot,
+      () => 10_000,
+    );
+    topology.heartbeat('written');
+    const series = await scrape(telemetry);
+    const of = (name: string, server: string) =>
+      series.get(`lagwise_server_${name}{server="${server}"}`);
+    expect(of('lag_sample_age_seconds', 'db2')).toBe(0.5);
+    expect(of('behind_transactions', 'db2')).toBe(7);
+    expect(of('queued_transactions', 'db2')).toBe(3);
+    expect(of('applied_transactions_per_second', 'db2')).toBe(2.5);
+    expect(of('catch_up_seconds', 'db2')).toBe(2.8);
+    expect(of('configured_delay_seconds', 'db2')).toBe(1);
+    expect(of('replication_stopped_seconds', 'db2')).toBe(0);
+    expect(of('replication_stopped_seconds', 'db3')).toBe(6);
+    expect(of('behind_transactions', 'db3')).toBe(7);
+    for (const name of ['lag_sample_age', 'queued', 'catch_up', 'applied_transactions_per']) {
+      expect([...series.keys()].filter((key) => key.includes(name) && key.includes('db3'))).toEqual(
+        [],
+      );
+    }
+    expect(series.get('lagwise_heartbeats_total{outcome="written"}')).toBe(1);
+  });
+
   test('held writes: now, by outcome, and how long', async () => {
     const telemetry = create();
     const { holds } = telemetry.metrics;

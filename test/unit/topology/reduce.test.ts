@@ -11,6 +11,7 @@ const listed = ids.map((id) => ({
   port: 3306,
   tags: [],
   zone: null,
+  reserved: false,
   weight: 1,
 }));
 const initial = () => initialState(listed, { sampleFreshMs: 3000 });

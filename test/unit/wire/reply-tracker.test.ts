@@ -78,6 +78,7 @@ function expectFollowed(sample: ReplySample, chunks: readonly Buffer[]): void {
   expect(followed.left).toBe(0);
   expect(followed.sent.equals(whole)).toBe(true);
   expect(followed.askedForFile).toBe(after !== undefined);
+  if (after !== undefined) expect(tracker.fileSeq).toBe(2);
   expect(followed.states).toBe(sample.states ?? 0);
   expect(tracker.facts.errno).toBe(sample.errno ?? 0);
   if (sample.status !== undefined) expect(tracker.facts.status).toBe(sample.status);

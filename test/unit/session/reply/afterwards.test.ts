@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest';
+import {
+  answerAfterwards,
+  saveWarnings,
+  warningsIn,
+  withNumbers,
+} from '../../../../src/session/reply/afterwards.ts';
+import { CAP, has } from '../../../../src/wire/capability.ts';
+import { COM } from '../../../../src/wire/command.ts';
+import { encodeErr } from '../../../../src/wire/packets/err.ts';
+import { STATUS } from '../../../../src/wire/status.ts';
+import { decodeOnlyValue, encodeTextResultset } from '../../../../src/wire/text-resultset.ts';
+import { fakeBackend } from '../../../support/fake-backend.ts';
+import { commandsIn } from '../../../support/fake-pool.ts';
+import { NEW_CAPS, OLD_CAPS } from '../../../support/replies.ts';
+
+const status = STATUS.AUTOCOMMIT;
+const COLUMNS = ['Level', 'Code', 'Message'];
+const ROWS = [
+  ['Warning', '1265', 'Data truncated'],
+  ['Error', '1146', "Table 'a.b' doesn't exist"],
+  ['Note', '1051', 'Error is what this note is about'],
+  ['Error', '1064', 'Syntax'],
+];
+const listed = (rows: string[][], caps: number) =>
+  encodeTextResultset({ columns: COLUMNS, rows }, { seq: 1, caps, status });
+
+describe.each([
+  ['with DEPRECATE_EOF', NEW_CAPS],
+  ['with EOF packets', OLD_CAPS],
+])('what was saved answers, %s', (_, caps) => {
+  const known = { warnings: listed(ROWS, caps), rowCount: 3 };
+  const ask = (sql: string, given = known as Parameters<typeof answerAfterwards>[1]) =>
+    answerAfterwards(Buffer.from(sql), given, { caps, status });
+  /** Name and value of a result of one row of one column. */
+  const only = (answer: Buffer | null): [string, string | null] => {
+    if (answer === null) throw new Error('It has no answer');
+    const nameAt = answer.indexOf('def') + 3;
+    // Schema and two names of the table are empty.
+    const name = answer.toString('latin1', nameAt + 4, nameAt + 4 + (answer[nameAt + 3] ?? 0));
+    return [name, decodeOnlyValue(answer, caps)];
+  };
+
+  test.each(['SHOW WARNINGS', 'show warnings;', '  Show\n Warnings ; '])('%j', (sql) => {
+    expect(ask(sql)?.equals(known.warnings)).toBe(true);
+  });
+
+  test.each(['SHOW ERRORS', ' show errors ;'])(
+    '%j: of the warnings those that are errors',
+    (sql) => {
+      const [, one, , two] = ROWS;
+      const expected = listed([one ?? [], two ?? []], caps);
+      expect(ask(sql)?.toString('hex')).toBe(expected.toString('hex'));
+    },
+  );
+
+  test('SHOW ERRORS without any is an empty list, and what was saved stays as it was', () => {
+    const warnings = listed(ROWS.slice(0, 1), caps);
+    const before = Buffer.from(warnings);
+    expect(ask('SHOW ERRORS', { ...known, warnings })?.equals(listed([], caps))).toBe(true);
+    expect(warnings.equals(before)).toBe(true);
+  });
+
+  test.each([
+    ['SHOW COUNT(*) WARNINGS', '@@session.warning_count', '4'],
+    ['show count ( * ) errors ;', '@@session.error_count', '2'],
+    ['SELECT @@warning_count', '@@warning_count', '4'],
+    ['SELECT @@session.error_count', '@@error_count', '2'],
+    ['select @@local.warning_count', '@@warning_count', '4'],
+  ])('%j: %s is %s', (sql, _name, value) => {
+    expect(only(ask(sql))[1]).toBe(value);
+  });
+
+  test('counts take the place of what a server said, each in its column, null in none', () => {
+    const columns = [{ signed: 'n' }, { signed: 'f' }];
+    const result = (row: string[]) =>
+      encodeTextResultset({ columns, rows: [row] }, { seq: 1, caps, status });
+    const told = result(['-1', '1']);
+    expect(withNumbers(told, [123_456, null], caps).equals(result(['123456', '1']))).toBe(true);
+    expect(withNumbers(told, [null, 0], caps).equals(result(['-1', '0']))).toBe(true);
+    expect(warningsIn(told, caps)).toBe(0);
+  });
+
+  test('counts do not take the place of what is no row of their columns', () => {
+    const none = encodeTextResultset(
+      { columns: [{ signed: 'n' }], rows: [] },
+      { seq: 1, caps, status },
+    );
+    expect(() => withNumbers(none, [1], caps)).toThrow('one row');
+  });
+
+  test.each([
+    'SHOW WARNINGS LIMIT 1',
+    'SHOW ERRORS LIMIT 1, 2',
+    'GET DIAGNOSTICS @n = NUMBER',
+    'SELECT FOUND_ROWS()',
+    'SELECT ROW_COUNT() + 1',
+    'SELECT ROW_COUNT(), 1',
+    'SELECT @@warning_count, @@error_count',
+    'SELECT @@global.warning_count',
+    "SELECT 'SHOW WARNINGS'",
+    '/* SHOW WARNINGS */',
+    'SHOW WARNINGS; DROP TABLE t',
+    '',
+    `SHOW WARNINGS${' '.repeat(200)}`,
+  ])('%j is not answered: nobody knows', (sql) => {
+    expect(ask(sql)).toBeNull();
+  });
+
+  test.each(['SHOW WARNINGS', 'SHOW ERRORS', 'SHOW COUNT(*) ERRORS', 'SELECT @@warning_count'])(
+    '%j is not answered where nothing was saved',
+    (sql) => {
+      expect(ask(sql, { warnings: null, rowCount: 3 })).toBeNull();
+    },
+  );
+});
+
+describe('saving warnings', () => {
+  test.each([1, 7, 10_000])('takes the whole list, in pieces of %d', async (pieceBytes) => {
+    const { connection, stream } = fakeBackend();
+    const saving = saveWarnings(connection, 1_000);
+    stream.receive(listed(ROWS, NEW_CAPS), pieceBytes);
+    expect((await saving)?.equals(listed(ROWS, NEW_CAPS))).toBe(true);
+    expect(commandsIn(stream.bytes)).toEqual([`${COM.QUERY} SHOW WARNINGS`]);
+  });
+
+  test('that the server refuses leaves none', async () => {
+    const { connection, stream } = fakeBackend();
+    const saving = saveWarnings(connection, 1_000);
+    stream.receive(encodeErr({ code: 1317, sqlState: '70100', message: 'Interrupted' }, 1));
+    expect(await saving).toBeNull();
+    expect(has(connection.caps, CAP.DEPRECATE_EOF)).toBe(true);
+  });
+});
