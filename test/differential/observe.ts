@@ -190,6 +190,9 @@ function statusText(status: number): string {
   return `[${names.join(' ')}]`;
 }
 
+/** What SHOW DATABASES reads from, by the name that its columns have. */
+const SCHEMATA = 'SCHEMATA';
+
 function columnLine(payload: Buffer): string {
   const cursor = new ByteCursor(payload);
   const names = Array.from({ length: 6 }, () => readable(cursor.lenencBytes(MAX_FRAME_BYTES)));
@@ -201,7 +204,12 @@ function columnLine(payload: Buffer): string {
   const decimals = cursor.u8();
   cursor.skip(2);
   const rest = cursor.remaining > 0 ? ` default=${cursor.rest().toString('hex')}` : '';
-  return `column ${names.join('/')} type=${type} flags=${flags} length=${length} decimals=${decimals} collation=${collation}${rest}`;
+  const [, , table, , name] = names;
+  // MySQL tells a view's column or a temporary table's, as its optimizer chose to sort.
+  const isSorted = table === SCHEMATA;
+  const origin = isSorted ? `${table}/${name}` : names.join('/');
+  const flagged = isSorted ? '' : ` flags=${flags}`;
+  return `column ${origin} type=${type}${flagged} length=${length} decimals=${decimals} collation=${collation}${rest}`;
 }
 
 function textRow(payload: Buffer, columns: number): string {

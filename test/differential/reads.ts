@@ -98,6 +98,8 @@ const STATE = [
   'completion_type',
   'max_sort_length',
   'insert_id',
+  'collation_database',
+  'character_set_database',
 ];
 
 function looksAtState(flavor: Flavor): Sql {

@@ -134,7 +134,7 @@ export function transactions(): Sql {
 }
 
 /** What asks for the statement before. */
-export function diagnostics(flavor: Flavor): Sql {
+export function diagnostics(): Sql {
   return any(
     oneOf(
       'SHOW WARNINGS',
@@ -149,6 +149,7 @@ export function diagnostics(flavor: Flavor): Sql {
       'SELECT LAST_INSERT_ID()',
       'SELECT @@last_insert_id, @@identity',
       'SELECT ROW_COUNT(), FOUND_ROWS()',
+      'SELECT LAST_INSERT_ID(), ROW_COUNT(), FOUND_ROWS()',
       'SELECT LAST_INSERT_ID(42)',
       'UPDATE t# SET v = LAST_INSERT_ID(v + 1) WHERE id = 1',
       'INSERT INTO t# (v) VALUES (LAST_INSERT_ID())',
@@ -157,11 +158,10 @@ export function diagnostics(flavor: Flavor): Sql {
     ),
     oneOf('SHOW WARNINGS', 'SELECT ROW_COUNT()', 'SELECT LAST_INSERT_ID()', 'SELECT FOUND_ROWS()'),
     oneOf(
-      flavor === 'mysql'
-        ? 'GET DIAGNOSTICS @n = NUMBER, @r = ROW_COUNT'
-        : 'GET DIAGNOSTICS @n = NUMBER',
+      'GET DIAGNOSTICS @n = NUMBER, @r = ROW_COUNT',
       'GET DIAGNOSTICS CONDITION 1 @e = MYSQL_ERRNO, @m = MESSAGE_TEXT',
-      'SELECT @n, @r, @e, @m',
+      // Of fixed types: a variable that was never set and one that was set to NULL differ in length.
+      'SELECT CAST(@n AS CHAR(20)) AS n, CAST(@r AS CHAR(20)) AS r, CAST(@e AS CHAR(20)) AS e, CAST(@m AS CHAR(200)) AS m',
     ),
   );
 }

@@ -68,11 +68,19 @@ export class Pair implements AsyncDisposable {
 
 /** Both systems, with administrators' connections that one script at a time may use. */
 export class Lane implements AsyncDisposable {
+  readonly flavor: Flavor;
   readonly direct: System;
   readonly proxied: System;
+  /** Replies in which the proxy refused to guess. */
+  refusals = 0;
   readonly #connections: readonly Connection[];
 
-  private constructor(direct: System, proxied: System, connections: readonly Connection[]) {
+  private constructor(
+    { direct, proxied }: { direct: System; proxied: System },
+    connections: readonly Connection[],
+    flavor: Flavor,
+  ) {
+    this.flavor = flavor;
     this.direct = direct;
     this.proxied = proxied;
     this.#connections = connections;
@@ -84,15 +92,16 @@ export class Lane implements AsyncDisposable {
     const [primary, ...replicas] = all;
     if (primary === undefined) throw new Error('The cluster has no server');
     const passwords = { app: cluster.accounts.app.password, other: OTHER.password };
-    const barrier = () => caughtUp(cluster.flavor, primary, replicas);
+    const { flavor } = cluster;
+    const barrier = () => caughtUp(flavor, primary, replicas);
     const direct: System = {
-      endpoint: { port: alone.primary.port, passwords },
+      endpoint: { flavor, port: alone.primary.port, passwords },
       setUp: (statements) => runAll(single, statements),
       barrier: () => Promise.resolve(),
       settle: () => Promise.resolve(),
     };
     const proxied: System = {
-      endpoint: { port: proxy.app.port, passwords },
+      endpoint: { flavor, port: proxy.app.port, passwords },
       setUp: (statements) => runAll(primary, statements),
       barrier,
       settle: async () => {
@@ -103,7 +112,7 @@ export class Lane implements AsyncDisposable {
         );
       },
     };
-    return new Lane(direct, proxied, [single, ...all]);
+    return new Lane({ direct, proxied }, [single, ...all], flavor);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

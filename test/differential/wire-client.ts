@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Flavor } from '../../src/topology/snapshot.ts';
 import { COM } from '../../src/wire/command.ts';
 import { encodeChangeUser } from '../../src/wire/packets/change-user.ts';
 import { ERR } from '../../src/wire/packets/err.ts';
@@ -20,15 +21,20 @@ const UNKNOWN_STATEMENT = 4_000_000;
 const RELEASES = /^(commit|rollback)\b.*\brelease$/i;
 const CLOSE_DEADLINE_MS = 2_000;
 
+/** Commands that tell of warnings and leave them. */
+const TELLING: ReadonlySet<Action['do']> = new Set(['ping', 'setOption', 'initDb']);
+
 interface Prepared {
   readonly id: number;
   readonly parameters: number;
-  typesSent: boolean;
+  /** Types of parameters as they were sent last, empty where they never were. */
+  types: string;
   readonly long: Set<number>;
 }
 
 /** Where clients of a system connect, and with what accounts. */
 export interface Endpoint {
+  readonly flavor: Flavor;
   readonly port: number;
   readonly passwords: Readonly<Record<'app' | 'other', string>>;
 }
@@ -43,6 +49,8 @@ export class WireClient {
   readonly #statements = new Map<string, Prepared>();
   #pipe: PacketPipe | null = null;
   #caps = 0;
+  /** The last command that was no mere question ended in an error. */
+  #failed = false;
 
   constructor(endpoint: Endpoint, login: Login, place: Place) {
     this.#endpoint = endpoint;
@@ -81,7 +89,19 @@ export class WireClient {
     if (!this.isConnected) {
       return ['(was disconnected)', ...(await this.connect())];
     }
-    return await this.#watched(() => this.#act(action));
+    const lines = await this.#watched(() => this.#act(action));
+    if (lines.length > 0 && !TELLING.has(action.do)) {
+      this.#failed = lines.some((line) => line.startsWith('error'));
+    }
+    return lines;
+  }
+
+  /**
+   * Behind an error MySQL counts all that it has noted on the way, which only the connection knows;
+   * a proxy that has no connection at hand knows of one error.
+   */
+  #counted(lines: Observation): Observation {
+    return this.#failed ? withoutWarnings(lines) : lines;
   }
 
   async #act(action: Action): Promise<Observation> {
@@ -95,12 +115,12 @@ export class WireClient {
       case 'fieldList':
         return await this.#command(COM.FIELD_LIST, this.#text(`${action.table}\0`), 'fields');
       case 'ping':
-        return withoutWarnings(await this.#command(COM.PING));
+        return this.#counted(await this.#command(COM.PING));
       case 'resetConnection':
         this.#statements.clear();
         return await this.#command(COM.RESET_CONNECTION);
       case 'setOption':
-        return withoutWarnings(
+        return this.#counted(
           await this.#command(COM.SET_OPTION, Buffer.from([action.multi ? 0 : 1, 0])),
         );
       case 'changeUser':
@@ -157,7 +177,7 @@ export class WireClient {
     this.#post(COM.STMT_PREPARE, this.#text(sql));
     const seen = await this.#reader('').read('prepare');
     if (seen.statement !== null) {
-      this.#statements.set(name, { ...seen.statement, typesSent: false, long: new Set() });
+      this.#statements.set(name, { ...seen.statement, types: '', long: new Set() });
     }
     return seen.lines;
   }
@@ -171,7 +191,9 @@ export class WireClient {
       { length: count },
       (_, index) => action.params[index % action.params.length] ?? (['long', null] as const),
     );
-    const types = action.types || prepared?.typesSent !== true;
+    // Values of other types than the server was told of would be noise.
+    const names = params.map(([type]) => type).join(' ');
+    const types = action.types || prepared?.types !== names;
     const long = new Set(prepared?.long);
     this.#send(
       encodeExecution({
@@ -184,7 +206,7 @@ export class WireClient {
       }),
     );
     if (prepared !== undefined) {
-      prepared.typesSent = true;
+      prepared.types = names;
       prepared.long.clear();
     }
     return await this.#reply('binary');
@@ -227,7 +249,7 @@ export class WireClient {
     const { line, status } = okLine(payload, this.#caps);
     this.status = status;
     // MariaDB leaves there what another connection had.
-    return [line.replace(/ warnings=\d+/, '')];
+    return this.#endpoint.flavor === 'mariadb' ? [line.replace(/ warnings=\d+/, '')] : [line];
   }
 
   async #command(
@@ -302,6 +324,6 @@ function longData(id: number, index: number, data: string): Buffer {
   return new PacketWriter().u32(id).u16(index).string(data).finish(0).subarray(4);
 }
 
-/** Commands that are no statements tell the number of warnings of the statement before. */
+/** COM_INIT_DB tells of the number of warnings of the statement before, wherever that ran. */
 const withoutWarnings = (lines: Observation): Observation =>
   lines.map((line) => line.replace(/warnings=\d+/, 'warnings=*'));

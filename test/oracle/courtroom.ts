@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { RoutineCatalogue } from '../../src/monitor/routine-catalogue.ts';
 import { judgeRoutines } from '../../src/monitor/routine-judge.ts';
@@ -18,8 +20,12 @@ export interface Courtroom extends Court {
   readonly version: string;
   /** What the proxy would know of the routines. */
   readonly routines: RoutineFacts;
+  /** The last lines of the servers' logs, for an error of theirs. */
+  logs(): Promise<string>;
   close(): Promise<void>;
 }
+
+const LOG_LINES = 100;
 
 const CATALOGUE_DEADLINE_MS = 20_000;
 
@@ -47,8 +53,16 @@ export async function openCourtroom(flavor: Flavor): Promise<Courtroom> {
     version: scratch.version,
     serverVersion: versionNumber(scratch.version),
     routines,
+    logs: async () => (await Promise.all(labs.map(logTail))).join('\n\n'),
     close: () => closeAll(labs),
   };
+}
+
+async function logTail({ primary }: Lab): Promise<string> {
+  if (primary.dataDir === null) return '';
+  const text = await readFile(join(primary.dataDir, '..', 'error.log'), 'utf8');
+  const lines = text.trim().split('\n').slice(-LOG_LINES);
+  return [`The server on port ${primary.port} ends its log with:`, ...lines].join('\n');
 }
 
 async function closeAll(labs: readonly Lab[]): Promise<void> {

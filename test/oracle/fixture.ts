@@ -71,6 +71,11 @@ const ROWS = [
   "INSERT INTO log (msg) VALUES ('start')",
 ];
 
+/** Of built-in functions and keywords, which stored functions may have all the same. */
+const BUILT_IN_NAMES =
+  `count now abs sum upper if rank ntile st_collect sql_no_cache sql_buffer_result sql_tsi_week
+  ps_thread_id binlog_gtid_pos`.split(/\s+/);
+
 const PROGRAMS = [
   'CREATE VIEW item_v AS SELECT id, name, price FROM item',
   'CREATE FUNCTION f_pure(a INT) RETURNS INT DETERMINISTIC NO SQL RETURN a + 1',
@@ -99,7 +104,7 @@ const PROGRAMS = [
     (name) =>
       `CREATE FUNCTION \`${name}\`() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO log (msg) VALUES ('w'); RETURN 1; END`,
   ),
-  ...['count', 'now', 'abs', 'sum', 'upper', 'if'].map(
+  ...BUILT_IN_NAMES.map(
     (name) =>
       `CREATE FUNCTION \`${name}\`(a INT) RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO log (msg) VALUES ('b'); RETURN a; END`,
   ),

@@ -1,4 +1,9 @@
-import type { ClassifyContext, ReasonCode, StatementClass } from '../../src/sql/classification.ts';
+import {
+  ABOUT_ONE_SERVER,
+  type ClassifyContext,
+  type ReasonCode,
+  type StatementClass,
+} from '../../src/sql/classification.ts';
 import { Classifier } from '../../src/sql/classify.ts';
 import type { RoutineFacts } from '../../src/sql/routine-facts.ts';
 import type { Flavor } from '../../src/topology/snapshot.ts';
@@ -50,11 +55,12 @@ export function compare(judged: readonly Judged[], known: Knowledge): Compared[]
   });
 }
 
-/** May be sent to a replica as it is, so nothing but a read may have it. */
-const LEAVES_THE_PRIMARY: ReadonlySet<StatementClass> = new Set(['read', 'local', 'same-server']);
-const AT_THE_PRIMARY: ReadonlySet<StatementClass> = new Set(['write', 'unknown', 'transaction']);
-/** Right for a read: a replica answers, or nobody needs to be asked. */
+/** Nothing but a read may have it. */
 const READ_CLASSES: ReadonlySet<StatementClass> = new Set(['read', 'local', 'same-server']);
+const AT_THE_PRIMARY: ReadonlySet<StatementClass> = new Set(['write', 'unknown', 'transaction']);
+const STAYS: ReadonlySet<ReasonCode> = new Set(ABOUT_ONE_SERVER);
+/** A replica answers, or nobody needs to be asked. */
+const leaves = ({ cls, reason }: Compared): boolean => READ_CLASSES.has(cls) && !STAYS.has(reason);
 
 /** What the comparison comes to. */
 export interface Findings {
@@ -83,12 +89,13 @@ export function findingsOf(compared: readonly Compared[]): Findings {
       neither: withVerdict('neither').length,
     },
     total: compared.length,
-    writesAsReads: withVerdict('write').filter(({ cls }) => LEAVES_THE_PRIMARY.has(cls)),
+    writesAsReads: withVerdict('write').filter(({ cls }) => READ_CLASSES.has(cls)),
     stateAsReads: [
-      ...withVerdict('state', 'server').filter(({ cls }) => cls === 'read'),
+      ...withVerdict('state').filter(({ cls }) => cls === 'read'),
+      ...withVerdict('server').filter((each) => each.cls === 'read' && leaves(each)),
       ...withVerdict('primary').filter(({ cls }) => !AT_THE_PRIMARY.has(cls)),
     ],
-    readsMissed: withVerdict('read').filter(({ cls }) => !READ_CLASSES.has(cls)),
+    readsMissed: withVerdict('read').filter((each) => !leaves(each)),
     neither: withVerdict('neither'),
   };
 }

@@ -113,6 +113,9 @@ const TRICKY: readonly Tricky[] = [
   { mode: 'ignoreSpace', sql: 'SELECT COUNT (*) FROM item' },
   { mode: 'ignoreSpace', sql: 'SELECT NOW (), MAX (id) FROM item' },
   { mode: 'ignoreSpace', sql: 'SELECT f_writes (1)' },
+  // But a comment does.
+  { mode: 'ignoreSpace', sql: 'SELECT COUNT/**/(1)' },
+  { mode: 'ignoreSpace', sql: 'SELECT sum -- x\n(1)' },
   { mode: 'pipes', sql: "SELECT 'a' || name FROM item" },
   { mode: 'pipes', sql: "SELECT 'a' || f_writes(1)" },
   // The second byte of a character may be a backslash or a quote's neighbour.

@@ -10,7 +10,7 @@ export const hidden: Chapter = (flavor) => [
   ...LONG,
   ...LOCKS,
   ...INTO,
-  ...(flavor === 'mysql' ? MYSQL : MARIADB),
+  ...(flavor === 'mysql' ? [...MYSQL, ...NAMED_LIKE_OTHERS] : [...MARIADB, ...NAMED_LIKE_KEYWORDS]),
   ...inArguments(flavor),
 ];
 
@@ -130,6 +130,21 @@ const NAMED_LIKE_BUILT_IN = [
   ]),
   ...lines('SELECT abs (1), upper (1)'),
 ];
+
+/** Built-in functions of MariaDB, and one that is a call only where the parenthesis follows. */
+const NAMED_LIKE_OTHERS = lines(`
+  SELECT {{st_collect (1)¦ST_COLLECT/**/(1)¦binlog_gtid_pos(1)}}
+`);
+
+/** Keywords and functions of MySQL that are mere names on MariaDB, where they stand like this. */
+const NAMED_LIKE_KEYWORDS = lines(`
+  SELECT {{rank¦ntile¦RANK/**/}} (1)
+  SELECT 1 + {{sql_no_cache¦SQL_BUFFER_RESULT¦sql_tsi_week}}(1)
+  SELECT COUNT(DISTINCT sql_no_cache(id)) FROM item
+  SELECT SQL_NO_CACHE sql_no_cache(1)
+  SELECT SQL_NO_CACHE SQL_BUFFER_RESULT (1)
+  SELECT ps_thread_id(1)
+`);
 
 /** Longer than what is looked at. */
 const LONG = exactly([

@@ -192,6 +192,7 @@ function tablesOfJson() {
     SELECT * FROM JSON_TABLE('[{"a":1}]', '$[*]' COLUMNS (rowid FOR ORDINALITY, a INT PATH '$.a')) AS jt
     SELECT jt.* FROM item, JSON_TABLE(doc, '$' COLUMNS (a INT PATH '$.a' DEFAULT '0' ON EMPTY NULL ON ERROR)) jt
     SELECT * FROM JSON_TABLE('[{"x":[1,2]}]', '$[*]' COLUMNS (NESTED PATH '$.x[*]' COLUMNS (y INT PATH '$'))) AS jt WHERE y > 1
+    SELECT * FROM JSON_TABLE('[1]', '$[*]' COLUMNS (a {{CHARACTER VARYING(9)¦NCHAR VARYING(9)¦DOUBLE PRECISION(9,2)¦INT4(3)¦FLOAT8(5,2)¦MIDDLEINT(4)}} PATH '$')) AS jt
     SELECT i.id, jt.e FROM item i JOIN JSON_TABLE(i.doc, '$' COLUMNS (e INT EXISTS PATH '$.b')) AS jt
   `);
 }
