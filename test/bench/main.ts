@@ -6,6 +6,7 @@ import type { Lab } from '../../src/lab/lab.ts';
 import { startLab } from '../../src/lab/start-lab.ts';
 import { benchCrowd, CROWD_USAGE } from './crowd.ts';
 import { abortOnSignals } from './interrupt.ts';
+import { benchLadder, LADDER_USAGE } from './ladder.ts';
 import { classifierRates } from './micro-rates.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
 import { report } from './report.ts';
@@ -38,7 +39,12 @@ async function main(options: BenchOptions, signal: AbortSignal): Promise<void> {
   await mkdir(dir);
   await sysbench.prepare(lab, signal);
 
-  const { targets, missing } = await startTargets(options.targets, { lab, dir, onProgress: say });
+  const { targets, missing } = await startTargets(options.targets, {
+    lab,
+    dir,
+    before: options.before,
+    onProgress: say,
+  });
   resources.defer(async () => {
     await Promise.all(targets.map((target) => target.stop()));
   });
@@ -136,9 +142,11 @@ try {
   const args = process.argv.slice(2);
   if (args.includes('--crowd')) {
     if (!(await benchCrowd(args, signal))) process.exitCode = 1;
+  } else if (args.includes('--ladder')) {
+    if (!(await benchLadder(args, signal))) process.exitCode = 1;
   } else {
     const options = readOptions(args);
-    if (options === null) process.stdout.write(`${USAGE}\n${CROWD_USAGE}`);
+    if (options === null) process.stdout.write(`${USAGE}\n${CROWD_USAGE}\n${LADDER_USAGE}`);
     else await main(options, signal);
   }
 } catch (error) {

@@ -1,6 +1,7 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MODES, type Mode, WORKLOADS, type Workload } from './sysbench.ts';
-import { TARGET_NAMES, type TargetName } from './target.ts';
+import { PEERS, type TargetName } from './target.ts';
 
 /** What a run of the bench measures. */
 export interface BenchOptions {
@@ -8,6 +9,8 @@ export interface BenchOptions {
   readonly modes: readonly Mode[];
   readonly threads: readonly number[];
   readonly targets: readonly TargetName[];
+  /** Where another version of Lagwise is checked out, to be measured too; null for none. */
+  readonly before: string | null;
   /** How often each target is measured in each cell of the table. */
   readonly rounds: number;
   /** Length of one measurement. */
@@ -21,7 +24,8 @@ export const USAGE = `Usage: npm run bench -- [options]
   --workloads LIST   ${Object.keys(WORKLOADS).join(',')}
   --modes LIST       ${Object.keys(MODES).join(',')}
   --threads LIST     1,8,32,128
-  --targets LIST     ${TARGET_NAMES.join(',')}
+  --targets LIST     ${PEERS.join(',')}
+  --before DIR       another checkout of Lagwise, with its packages, measured as lagwise-before
   --rounds N         measurements of each target in each cell (3)
   --seconds N        length of one measurement (5)
   --warmup N         seconds of unmeasured load before each workload and mode (2)
@@ -35,7 +39,8 @@ const FULL: BenchOptions = {
   workloads: ['oltp_point_select', 'oltp_read_only', 'oltp_read_write'],
   modes: ['text', 'prepared'],
   threads: [1, 8, 32, 128],
-  targets: TARGET_NAMES,
+  targets: PEERS,
+  before: null,
   rounds: 3,
   seconds: 5,
   warmupSeconds: 2,
@@ -67,6 +72,7 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
       modes: { type: 'string' },
       threads: { type: 'string' },
       targets: { type: 'string' },
+      before: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       warmup: { type: 'string' },
@@ -76,12 +82,16 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
   });
   if (values.help) return null;
   const base = values.quick ? QUICK : FULL;
-  const { workloads, modes, threads, targets, rounds, seconds, warmup } = values;
+  const { workloads, modes, threads, rounds, seconds, warmup } = values;
+  const before = values.before === undefined ? null : resolve(values.before);
+  const peers =
+    values.targets === undefined ? base.targets : choices('targets', values.targets, isPeer);
   return {
     workloads:
       workloads === undefined ? base.workloads : choices('workloads', workloads, isWorkload),
     modes: modes === undefined ? base.modes : choices('modes', modes, isMode),
-    targets: targets === undefined ? base.targets : choices('targets', targets, isTarget),
+    targets: before === null ? peers : [...peers, 'lagwise-before'],
+    before,
     threads: threads === undefined ? base.threads : numbers('threads', threads, MAX_THREADS),
     rounds: rounds === undefined ? base.rounds : integer('rounds', rounds, 1, MAX_ROUNDS),
     seconds: seconds === undefined ? base.seconds : integer('seconds', seconds, 1, MAX_SECONDS),
@@ -121,4 +131,4 @@ function split(text: string): string[] {
 export const isWorkload = (item: string): item is Workload => Object.hasOwn(WORKLOADS, item);
 /** Whether `item` names a mode. */
 export const isMode = (item: string): item is Mode => Object.hasOwn(MODES, item);
-const isTarget = (item: string): item is TargetName => TARGET_NAMES.some((name) => name === item);
+const isPeer = (item: string): item is TargetName => PEERS.some((name) => name === item);

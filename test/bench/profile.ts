@@ -74,7 +74,7 @@ async function profile(context: ProfileContext, threads: number): Promise<void> 
     `--cpu-prof-dir=${profileDir}`,
     `--cpu-prof-name=${fileName}`,
   ];
-  const target = await startLagwise({ lab, dir, onProgress: say }, flags);
+  const target = await startLagwise({ lab, dir, before: null, onProgress: say }, flags);
   let span: Span;
   try {
     const load = { workload, mode, threads, port: target.writePort };

@@ -1,8 +1,10 @@
 import { connect } from 'node:net';
 import type { Lab } from '../../src/lab/lab.ts';
 
-/** What is measured. */
-export const TARGET_NAMES = ['direct', 'haproxy', 'mysql-router', 'lagwise'] as const;
+/** What is measured unless said otherwise. */
+export const PEERS = ['direct', 'haproxy', 'mysql-router', 'lagwise'] as const;
+/** What is measured: `lagwise-before` is another version of Lagwise. */
+export const TARGET_NAMES = [...PEERS, 'lagwise-before'] as const;
 export type TargetName = (typeof TARGET_NAMES)[number];
 
 /** Something that sysbench can be pointed at. */
@@ -27,6 +29,8 @@ export interface TargetContext {
   readonly lab: Lab;
   /** A folder of its own for settings and logs. */
   readonly dir: string;
+  /** Where `lagwise-before` is checked out, its packages installed; null where it takes no part. */
+  readonly before: string | null;
   readonly onProgress: (text: string) => void;
 }
 

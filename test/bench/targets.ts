@@ -1,7 +1,7 @@
 import { messageOf } from '../../src/lib/errors.ts';
 import { startDirect } from './peers/direct.ts';
 import { startHaproxy } from './peers/haproxy.ts';
-import { startLagwise } from './peers/lagwise.ts';
+import { startLagwise, startLagwiseBefore } from './peers/lagwise.ts';
 import { startMysqlRouter } from './peers/mysql-router.ts';
 import type { Missing } from './result.ts';
 import type { Target, TargetContext, TargetName } from './target.ts';
@@ -11,6 +11,7 @@ const STARTERS: Readonly<Record<TargetName, (context: TargetContext) => Promise<
   haproxy: startHaproxy,
   'mysql-router': startMysqlRouter,
   lagwise: startLagwise,
+  'lagwise-before': startLagwiseBefore,
 };
 
 /** Starts the targets; one that cannot start is told of, and the others go on without it. */

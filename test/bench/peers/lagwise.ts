@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +7,7 @@ import { VERSION } from '../../../src/version.ts';
 import type { Target, TargetContext } from '../target.ts';
 import { launchProxy } from './launch.ts';
 
-const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const READY_DEADLINE_MS = 1_000;
 /** Longer than the proxy's own drain, and than a CPU profile takes to be written. */
 const STOP_GRACE_MS = 20_000;
@@ -16,9 +17,25 @@ export async function startLagwise(
   context: TargetContext,
   nodeOptions: readonly string[] = [],
 ): Promise<Target> {
-  const { lab, dir } = context;
+  return await start(context, { name: 'lagwise', version: VERSION, root: ROOT }, nodeOptions);
+}
+
+/** Another version of Lagwise, alike. */
+export async function startLagwiseBefore(context: TargetContext): Promise<Target> {
+  const { before: root } = context;
+  if (root === null) throw new Error('--before DIR says where it is');
+  const head = spawnSync('git', ['describe', '--always', '--dirty'], { cwd: root });
+  const version = String(head.stdout).trim();
+  return await start(context, { name: 'lagwise-before', version, root }, []);
+}
+
+async function start(
+  { lab, dir }: TargetContext,
+  { name, version, root }: Pick<Target, 'name' | 'version'> & { root: string },
+  nodeOptions: readonly string[],
+): Promise<Target> {
   const [port = 0, adminPort = 0] = await freePorts(2);
-  const configPath = join(dir, 'lagwise.json');
+  const configPath = join(dir, `${name}.json`);
   const { user, password } = lab.accounts.monitor;
   const config = {
     listen: { port, tls: { mode: 'off' } },
@@ -31,13 +48,16 @@ export async function startLagwise(
   };
   await writeFile(configPath, JSON.stringify(config, null, 2));
   const flags = [...nodeOptions, '--disable-warning=ExperimentalWarning'];
-  const run = { file: process.execPath, args: [...flags, MAIN, 'start', '--config', configPath] };
+  const run = {
+    file: process.execPath,
+    args: [...flags, join(root, 'src/main.ts'), 'start', '--config', configPath],
+  };
   return launchProxy(run, {
-    name: 'lagwise',
-    version: VERSION,
+    name,
+    version,
     readPort: port,
     writePort: port,
-    logPath: join(dir, 'lagwise.log'),
+    logPath: join(dir, `${name}.log`),
     isReady: () => isReady(adminPort),
     stopGraceMs: STOP_GRACE_MS,
   });
