@@ -52,7 +52,7 @@ describe.each(FLAVORS)('on %s, three connections for many', (flavor) => {
       ]);
       // It can be asked again.
       await neighbours.progress(8);
-      expect(await rowsOf(session, 'SHOW WARNINGS LIMIT 1')).toHaveLength(1);
+      expect(await rowsOf(session, 'SHOW WARNINGS LIMIT 1, 5')).toHaveLength(1);
       expect(await valueOf(session, 'SHOW COUNT(*) WARNINGS')).toBe(2);
     }
   });
@@ -95,6 +95,7 @@ describe.each(FLAVORS)('on %s, three connections for many', (flavor) => {
     const { session, neighbours } = await crowded();
     const refused: number[] = [];
     for (let round = 0; round < 5; round += 1) {
+      const sinceMs = performance.now();
       await session.query(WARNING_READ);
       await neighbours.progress(8);
       try {
@@ -102,7 +103,7 @@ describe.each(FLAVORS)('on %s, three connections for many', (flavor) => {
       } catch (error) {
         // Warnings can be saved, but not be given back; connections are kept for longer from now on.
         expect(error).toMatchObject({ errno: 1105, message: expect.stringContaining('has gone') });
-        refused.push(round);
+        if (performance.now() - sinceMs < KEEP_MS) refused.push(round);
         continue;
       }
       expect(Number(await valueOf(session, 'SELECT @count'))).toBe(2);

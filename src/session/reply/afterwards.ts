@@ -24,8 +24,8 @@ export interface Remembered {
   readonly rowCount: number;
 }
 
-const SHOW_WARNINGS = /^\s*show\s+warnings\s*;?\s*$/i;
-const SHOW_ERRORS = /^\s*show\s+errors\s*;?\s*$/i;
+const LIST =
+  /^\s*show\s+(warning|error)s(?:\s+limit\s+(\d{1,9})(?:\s*(,|\soffset\s)\s*(\d{1,9}))?)?\s*;?\s*$/i;
 const COUNT =
   /^\s*(?:show\s+count\s*\(\s*\*\s*\)\s+(warning|error)s|select\s+@@(?:session\.|local\.)?(warning|error)_count)\s*;?\s*$/i;
 const ITEM = String.raw`(?:row_count|found_rows)\s*\(\s*\)(?:\s+(?:as\s+)?(?:[a-z_]\w*|${'`[^`]+`'}|'[^']+'))?`;
@@ -94,12 +94,13 @@ export function answerAfterwards(
   if (text.length > MAX_TEXT_BYTES) return null;
   const statement = text.toString('latin1');
   const { warnings } = known;
-  if (warnings !== null && SHOW_WARNINGS.test(statement)) return warnings;
-  if (warnings !== null && SHOW_ERRORS.test(statement)) return onlyErrors(warnings, options.caps);
+  if (warnings === null) return null;
+  const list = LIST.exec(statement);
+  if (list !== null) return listOf(warnings, list, options.caps);
   const counted = COUNT.exec(statement);
-  if (warnings === null || counted === null) return null;
+  if (counted === null) return null;
   const what = (counted[1] ?? counted[2] ?? '').toLowerCase();
-  const listed = what === 'error' ? onlyErrors(warnings, options.caps) : warnings;
+  const listed = what === 'error' ? withRows(warnings, options.caps, isError) : warnings;
   const title = counted[1] === undefined ? `@@${what}_count` : `@@session.${what}_count`;
   return number(title, rowCountOf(listed, options.caps), options);
 }
@@ -187,19 +188,34 @@ function packetsOf(result: Buffer): Buffer[] {
   return packets;
 }
 
-function levelOf(row: Buffer): string {
-  const textAt = HEADER_BYTES + 1;
-  return row.toString('latin1', textAt, textAt + (row[HEADER_BYTES] ?? 0));
+/** Of the saved warnings those that `SHOW WARNINGS` or `SHOW ERRORS` asks for, as LIST took it apart. */
+function listOf(warnings: Buffer, list: RegExpExecArray, caps: number): Buffer {
+  const [, what = '', one, between, other] = list;
+  const ofLevel = what.toLowerCase() === 'error' ? withRows(warnings, caps, isError) : warnings;
+  if (one === undefined) return ofLevel;
+  // LIMIT offset, count; or LIMIT count OFFSET offset.
+  const [from, count] =
+    between === ',' ? [Number(one), Number(other)] : [Number(other ?? 0), Number(one)];
+  return withRows(ofLevel, caps, (_, row) => row >= from && row < from + count);
 }
 
-/** SHOW ERRORS: of SHOW WARNINGS the rows of one level, numbered anew. */
-function onlyErrors(warnings: Buffer, caps: number): Buffer {
-  const packets = packetsOf(warnings);
+function isError(row: Buffer): boolean {
+  const textAt = HEADER_BYTES + 1;
+  return row.toString('latin1', textAt, textAt + (row[HEADER_BYTES] ?? 0)) === ERROR_LEVEL;
+}
+
+/** A result with some of its rows only, the packets numbered anew. */
+function withRows(
+  result: Buffer,
+  caps: number,
+  isWanted: (packet: Buffer, row: number) => boolean,
+): Buffer {
+  const packets = packetsOf(result);
   const rowsFrom = firstRow(caps);
   const kept = packets
     .filter((packet, index) => {
       const isRow = index >= rowsFrom && index < packets.length - 1;
-      return !isRow || levelOf(packet) === ERROR_LEVEL;
+      return !isRow || isWanted(packet, index - rowsFrom);
     })
     .map((packet) => Buffer.from(packet));
   for (const [index, packet] of kept.entries()) packet[3] = index + 1;

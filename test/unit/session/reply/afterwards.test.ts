@@ -54,6 +54,24 @@ describe.each([
     },
   );
 
+  test.each([
+    ['SHOW WARNINGS LIMIT 1', [0]],
+    ['show warnings limit 2 ;', [0, 1]],
+    ['SHOW WARNINGS LIMIT 1, 2', [1, 2]],
+    ['SHOW WARNINGS LIMIT 2 OFFSET 1', [1, 2]],
+    ['SHOW WARNINGS LIMIT 3,9', [3]],
+    ['SHOW WARNINGS LIMIT 0', []],
+    ['SHOW WARNINGS LIMIT 4, 1', []],
+    ['SHOW ERRORS LIMIT 1', [1]],
+    ['SHOW ERRORS LIMIT 1, 1', [3]],
+  ] as const)('%j: the rows %j', (sql, rows) => {
+    const expected = listed(
+      rows.map((row) => ROWS[row] ?? []),
+      caps,
+    );
+    expect(ask(sql)?.toString('hex')).toBe(expected.toString('hex'));
+  });
+
   test('SHOW ERRORS without any is an empty list, and what was saved stays as it was', () => {
     const warnings = listed(ROWS.slice(0, 1), caps);
     const before = Buffer.from(warnings);
@@ -90,8 +108,11 @@ describe.each([
   });
 
   test.each([
-    'SHOW WARNINGS LIMIT 1',
-    'SHOW ERRORS LIMIT 1, 2',
+    'SHOW WARNINGS LIMIT',
+    'SHOW WARNINGS LIMIT ?',
+    'SHOW WARNINGS LIMIT 1,',
+    'SHOW WARNINGS LIMIT 1OFFSET 2',
+    'SHOW WARNINGS LIMIT 12345678901',
     'GET DIAGNOSTICS @n = NUMBER',
     'SELECT FOUND_ROWS()',
     'SELECT ROW_COUNT() + 1',
