@@ -6,7 +6,7 @@ interface Named {
   readonly project: string;
   readonly file: string;
   readonly test: string;
-  /** The first line of the error, or why it was skipped. */
+  /** The beginning of the error, or why it was skipped. */
   readonly why: string;
 }
 
@@ -30,6 +30,7 @@ export interface TestReport {
   readonly skips: readonly Named[];
 }
 
+const MAX_ERROR_LINES = 8;
 const NO_REASON = 'no reason was given';
 
 /** Adds up what vitest reports, over several runs of it. */
@@ -51,7 +52,7 @@ export class TestCollector implements Reporter {
         project: 'unhandled',
         file: '',
         test: 'unhandled error',
-        why: firstLine(error),
+        why: headOf(error),
       });
     }
   }
@@ -78,7 +79,7 @@ export class TestCollector implements Reporter {
     // A file that does not load, or a hook that fails, leaves tests that never ran.
     const above = [module, ...module.children.allSuites()].flatMap((task) => task.errors());
     for (const error of above) {
-      this.#fail({ project, file, test: 'outside of its tests', why: firstLine(error) });
+      this.#fail({ project, file, test: 'outside of its tests', why: headOf(error) });
     }
   }
 
@@ -90,7 +91,7 @@ export class TestCollector implements Reporter {
         this.#countsOf(project).passed += 1;
         return;
       case 'failed':
-        this.#fail({ ...named, why: firstLine(result.errors[0]) });
+        this.#fail({ ...named, why: headOf(result.errors[0]) });
         return;
       case 'skipped':
         this.#skip({ ...named, why: result.note ?? NO_REASON });
@@ -119,8 +120,9 @@ export class TestCollector implements Reporter {
   }
 }
 
-function firstLine(error: { readonly message?: string } | undefined): string {
-  return error?.message?.split('\n', 1)[0] ?? 'no message';
+/** What a server's log says comes on the lines behind the first; a difference of values fills pages. */
+function headOf(error: { readonly message?: string } | undefined): string {
+  return error?.message?.split('\n', MAX_ERROR_LINES).join('\n    ') ?? 'no message';
 }
 
 /** The report for people: counts of each project, what failed, and why things were skipped. */

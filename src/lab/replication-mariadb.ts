@@ -1,23 +1,26 @@
 import { LAB_ACCOUNTS } from './accounts.ts';
 import type { ReplicationDialect } from './replication-dialect.ts';
 import { textOf } from './root-connection.ts';
+import { withThreadsStopped } from './stopped-threads.ts';
 
 const MS_PER_SECOND = 1000;
+const STOP = 'STOP SLAVE';
 
 /** MariaDB 10.5.9 and later: GTID positions by domain, the words "master" and "slave". */
 export const mariadbReplication: ReplicationDialect = {
   async follow(query, source, delayS) {
     const { user, password } = LAB_ACCOUNTS.replication;
-    await query('STOP SLAVE');
-    // A former primary's own transactions are in its binary log only; a replica's are in both.
-    // From here on both kinds count as the point from which it follows.
-    const own = textOf(await query('SELECT @@global.gtid_binlog_pos AS position'), 'position');
-    if (own !== '') await query('SET GLOBAL gtid_slave_pos=?', [own]);
-    await query(
-      `CHANGE MASTER TO MASTER_HOST=?, MASTER_PORT=?, MASTER_USER=?, MASTER_PASSWORD=?,
+    await withThreadsStopped(query, STOP, async () => {
+      // A former primary's own transactions are in its binary log only; a replica's are in both.
+      // From here on both kinds count as the point from which it follows.
+      const own = textOf(await query('SELECT @@global.gtid_binlog_pos AS position'), 'position');
+      if (own !== '') await query('SET GLOBAL gtid_slave_pos=?', [own]);
+      await query(
+        `CHANGE MASTER TO MASTER_HOST=?, MASTER_PORT=?, MASTER_USER=?, MASTER_PASSWORD=?,
          MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1, MASTER_DELAY=?`,
-      [source.host, source.port, user, password, atLeast(delayS)],
-    );
+        [source.host, source.port, user, password, atLeast(delayS)],
+      );
+    });
     await query('START SLAVE');
   },
 
@@ -26,8 +29,9 @@ export const mariadbReplication: ReplicationDialect = {
   endDelay: () => Promise.resolve(),
 
   async unfollow(query) {
-    await query('STOP SLAVE');
-    await query('RESET SLAVE ALL');
+    await withThreadsStopped(query, STOP, async () => {
+      await query('RESET SLAVE ALL');
+    });
   },
 
   // MariaDB ends these connections at once when it shuts down.

@@ -1,19 +1,22 @@
 import { LAB_ACCOUNTS } from './accounts.ts';
 import type { ReplicationDialect } from './replication-dialect.ts';
 import { textOf } from './root-connection.ts';
+import { withThreadsStopped } from './stopped-threads.ts';
 
 const MS_PER_SECOND = 1000;
+const STOP = 'STOP REPLICA';
 
 /** MySQL 8.0.26 and later: GTID sets, the words "source" and "replica". */
 export const mysqlReplication: ReplicationDialect = {
   async follow(query, source, delayS) {
     const { user, password } = LAB_ACCOUNTS.replication;
-    await query('STOP REPLICA');
-    await query(
-      `CHANGE REPLICATION SOURCE TO SOURCE_HOST=?, SOURCE_PORT=?, SOURCE_USER=?, SOURCE_PASSWORD=?,
-         SOURCE_AUTO_POSITION=1, SOURCE_CONNECT_RETRY=1, SOURCE_RETRY_COUNT=86400, SOURCE_SSL=1, SOURCE_DELAY=?`,
-      [source.host, source.port, user, password, delayS],
-    );
+    await withThreadsStopped(query, STOP, async () => {
+      await query(
+        `CHANGE REPLICATION SOURCE TO SOURCE_HOST=?, SOURCE_PORT=?, SOURCE_USER=?, SOURCE_PASSWORD=?,
+           SOURCE_AUTO_POSITION=1, SOURCE_CONNECT_RETRY=1, SOURCE_RETRY_COUNT=86400, SOURCE_SSL=1, SOURCE_DELAY=?`,
+        [source.host, source.port, user, password, delayS],
+      );
+    });
     await query('START REPLICA');
   },
 
@@ -25,8 +28,9 @@ export const mysqlReplication: ReplicationDialect = {
   },
 
   async unfollow(query) {
-    await query('STOP REPLICA');
-    await query('RESET REPLICA ALL');
+    await withThreadsStopped(query, STOP, async () => {
+      await query('RESET REPLICA ALL');
+    });
   },
 
   async releaseReplicas(query) {
