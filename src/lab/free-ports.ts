@@ -31,7 +31,8 @@ export async function requireFree(ports: readonly number[]): Promise<void> {
   }
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens on this port of the loopback address. */
+export function isFree(port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const server = createServer();
   server.once('error', () => resolve(false));

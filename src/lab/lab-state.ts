@@ -11,7 +11,8 @@ export interface ServerRecord {
   /** `server_id`; a server that is laid down anew gets a new one. */
   serverNumber: number;
   /** Where clients on this machine connect. */
-  readonly port: number;
+  /** Another one only before the server has run. */
+  port: number;
   /** The process that was started last; whether it still lives is asked of the system. */
   process: ProcessIdentity | null;
   /** The process that delays what it receives from its source; null when it lags in no such way. */

@@ -5,8 +5,9 @@ import { LAB_ACCOUNTS } from './accounts.ts';
 import { RELAY_ENGAGED_MS } from './delay-relay.ts';
 import { type LabState, type ServerRecord, writeLabState } from './lab-state.ts';
 import { clientPath } from './client-script.ts';
+import { launch, launchNew } from './launch.ts';
 import { promote } from './promotion.ts';
-import { replicationDialect, waitAnswers, waitThreadsRun } from './replication.ts';
+import { replicationDialect, waitThreadsRun } from './replication.ts';
 import type { ReplicationDialect } from './replication-dialect.ts';
 import { type Query, type Row, withRoot } from './root-connection.ts';
 import type { RunState, ServerHost } from './server-host.ts';
@@ -51,7 +52,6 @@ export interface LabParts {
   readonly onStep: (text: string) => void;
 }
 
-const START_DEADLINE_MS = 60_000;
 const THREADS_DEADLINE_MS = 20_000;
 const REPLICATED_DEADLINE_MS = 30_000;
 /** SOURCE_DELAY's own limit is in years; past a day it is a typing error. */
@@ -103,15 +103,15 @@ export class Lab implements AsyncDisposable {
     return this.#view(this.#record(id));
   }
 
-  /** Starts all servers on new data and sets up replication. For `startLab`. */
-  async bringUp(): Promise<void> {
+  /**
+   * Starts all servers on new data and sets up replication. For `startLab`.
+   * @param anyPort whether a server may take another port where somebody else has taken its own
+   */
+  async bringUp(anyPort: boolean): Promise<void> {
     const { servers } = this.#state;
     this.#say(`Starting ${servers.map(({ id, port }) => `${id} on port ${port}`).join(', ')}`);
     await Promise.all(
-      servers.map(async (server) => {
-        await this.#host.createData(server);
-        await this.#launch(server);
-      }),
+      servers.map((server) => launchNew(server, this.#host, { anyPort, say: this.#say })),
     );
     this.#save();
     const [primary, ...replicas] = servers;
@@ -144,7 +144,7 @@ export class Lab implements AsyncDisposable {
    */
   async start(id: string, options: { readonly rejoin?: boolean } = {}): Promise<void> {
     const server = this.#record(id);
-    await this.#launch(server);
+    await launch(server, this.#host);
     this.#save();
     this.#say(`${id} runs on port ${server.port}`);
     if (options.rejoin === false) return;
@@ -171,7 +171,7 @@ export class Lab implements AsyncDisposable {
       // A replica skips what carries its own number, and an empty one needs all it once wrote.
       server.serverNumber = 1 + Math.max(...this.#state.servers.map((each) => each.serverNumber));
       await this.#host.createData(server);
-      await this.#launch(server);
+      await launch(server, this.#host);
       this.#save();
     }
     await this.#follow(server);
@@ -296,19 +296,6 @@ export class Lab implements AsyncDisposable {
       socketPath: paths?.socketPath ?? null,
       dataDir: paths?.dataDir ?? null,
     };
-  }
-
-  async #launch(server: ServerRecord): Promise<void> {
-    await this.#host.launch(server);
-    const runs = async () => (await this.#host.state(server)) !== 'stopped';
-    try {
-      await waitAnswers(this.#host.rootAccess(server), START_DEADLINE_MS, runs);
-    } catch (error) {
-      const tail = await this.#host.logTail(server);
-      throw new LagwiseError('lab', `${server.id} did not start; its log ends with:\n${tail}`, {
-        cause: error,
-      });
-    }
   }
 
   /** Lets a server take writes as the primary. */

@@ -82,7 +82,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const watchdog = startWatchdog({ dir, socketDir, containers: programs.t === 'container' });
   const lab = new Lab({ dir, state, host: hostOf(dir, state), watchdog, onStep });
   try {
-    await lab.bringUp();
+    await lab.bringUp((options.basePort ?? 0) === 0);
   } catch (error) {
     await lab.down();
     throw error;

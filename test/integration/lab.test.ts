@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { LAB_ACCOUNTS, type LabAccount } from '../../src/lab/accounts.ts';
 import { RELAY_ARGUMENT } from '../../src/lab/delay-relay.ts';
+import { freePorts } from '../../src/lab/free-ports.ts';
 import type { Lab, LabServerStatus } from '../../src/lab/lab.ts';
 import { findByArgument } from '../../src/lab/process-identity.ts';
 import { startLab } from '../../src/lab/start-lab.ts';
@@ -277,6 +278,34 @@ describe.each(FLAVORS)('a lab of %s', (flavor) => {
     expect(existsSync(dir)).toBe(false);
     for (const { port } of servers) expect(await portAnswers(port)).toBe(false);
     await lab.down();
+  });
+});
+
+describe('a lab whose port somebody else takes while it starts', () => {
+  /** Takes the port of db1 as soon as the lab has said which one that is. */
+  function thief(steps: string[]): (text: string) => void {
+    return (text) => {
+      steps.push(text);
+      const port = /^Starting db1 on port (\d+)/.exec(text)?.[1];
+      if (port === undefined) return;
+      const server = createServer().listen(Number(port), '127.0.0.1');
+      onTestFinished(() => void server.close());
+    };
+  }
+
+  it('takes another one', async () => {
+    const steps: string[] = [];
+    const lab = await startLab({ replicas: 1, onStep: thief(steps) });
+    onTestFinished(() => lab.down());
+    expect(steps.join('\n')).toMatch(/Port (\d+) was taken meanwhile: db1 takes (?!\1)\d+/);
+    await lab.waitReplicated();
+    expect(await portAnswers(lab.primary.port)).toBe(true);
+  });
+
+  it('fails where the port was asked for', async () => {
+    const [basePort] = await freePorts(1);
+    const failing = startLab({ replicas: 0, onStep: thief([]), ...(basePort && { basePort }) });
+    await expect(failing).rejects.toThrow(/db1 did not start[\s\S]*in use/i);
   });
 });
 
