@@ -12,7 +12,7 @@ import {
 } from './bytes.ts';
 import { CHARSET_KIND, type CharsetKind, highBytesAreLetters, isWide } from './charset-kind.ts';
 import type { ClassifyContext } from './classification.ts';
-import { fractionEnd, numberEnd } from './numbers.ts';
+import { fractionEnd, NOT_A_NUMBER, numberEnd, TORN_NUMBER } from './numbers.ts';
 import { KIND_OF_BYTE, TOKEN } from './token.ts';
 import { WideReader } from './wide-reader.ts';
 import { findWord, HASH_FACTOR, HASH_SEED, NAME_BYTE } from './word-table.ts';
@@ -175,6 +175,10 @@ export class Lexer {
       case TOKEN.OTHER:
         // Letters in the national variants of ASCII: `~abs(1)` would be the call of one's own.
         if (this.#charset === CHARSET_KIND.UNSURE && c >= 0x5b) return this.#bad();
+        // MariaDB's NULL; what follows at once is a token of its own: `\NINTO @x`.
+        if (c === BACKSLASH && this.#at(pos + 1) === 0x4e) {
+          return this.#finish(TOKEN.NUMBER, pos + 2);
+        }
         return this.#finish(TOKEN.OTHER, pos + 1);
       default:
         return this.#finish(kind, pos + 1);
@@ -261,14 +265,18 @@ export class Lexer {
   /** Numbers, and names that begin with digits: `1e5` is a number, `1e5x` is two, `1x` a name. */
   #readNumber(start: number): number {
     const end = numberEnd(this.#buf, start, this.#limit);
-    return end < 0 ? this.#readWord(start) : this.#finish(TOKEN.NUMBER, end);
+    return end === NOT_A_NUMBER ? this.#readWord(start) : this.#finishNumber(end);
   }
 
   #readDot(pos: number): number {
     const qualifies = !this.gap && this.prevKind === TOKEN.WORD;
     return isDigit(this.#at(pos + 1)) && !qualifies
-      ? this.#finish(TOKEN.NUMBER, fractionEnd(this.#buf, pos, this.#limit))
+      ? this.#finishNumber(fractionEnd(this.#buf, pos, this.#limit))
       : this.#finish(TOKEN.DOT, pos + 1);
+  }
+
+  #finishNumber(end: number): number {
+    return end === TORN_NUMBER ? this.#bad() : this.#finish(TOKEN.NUMBER, end);
   }
 
   #readString(open: number, quote: number, kind: number): number {

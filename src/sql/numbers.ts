@@ -1,7 +1,16 @@
 import { isDigit, isHexDigit, MINUS, PERIOD, PLUS, ZERO } from './bytes.ts';
 import { NAME_BYTE } from './word-table.ts';
 
-/** Position behind the number at `start`, or -1 if what begins with its digits is a name. */
+/** What begins with the digits is a name. */
+export const NOT_A_NUMBER = -1;
+/**
+ * `1.e` without an exponent. MySQL throws such a number away, with it the sign behind, and goes on
+ * in the middle of what follows (seen on 9.7): `GET_LOCK 1.e-('a', 0)` is a call there, and
+ * `1.e-- 1` no comment. MariaDB refuses it.
+ */
+export const TORN_NUMBER = -2;
+
+/** Position behind the number at `start`, or NOT_A_NUMBER, or TORN_NUMBER. */
 export function numberEnd(buf: Uint8Array, start: number, limit: number): number {
   const letter = byteAt(buf, start, limit) === ZERO ? byteAt(buf, start + 1, limit) : 0;
   if (letter === 0x78 || letter === 0x62) return radixEnd(buf, start, limit, letter === 0x78);
@@ -10,14 +19,16 @@ export function numberEnd(buf: Uint8Array, start: number, limit: number): number
   if (byteAt(buf, pos, limit) === PERIOD) return fractionEnd(buf, pos, limit);
   if (NAME_BYTE[byteAt(buf, pos, limit)] === 0) return pos;
   const end = exponentEnd(buf, pos, limit);
-  return end > pos ? end : -1;
+  return end > pos ? end : NOT_A_NUMBER;
 }
 
-/** Position behind the digits and the exponent that follow the dot at `dot`. */
+/** Position behind the digits and the exponent that follow the dot at `dot`, or TORN_NUMBER. */
 export function fractionEnd(buf: Uint8Array, dot: number, limit: number): number {
   let pos = dot + 1;
   while (isDigit(byteAt(buf, pos, limit))) pos++;
-  return exponentEnd(buf, pos, limit);
+  const end = exponentEnd(buf, pos, limit);
+  const isTorn = end === pos && NAME_BYTE[byteAt(buf, pos, limit)] === 0x45;
+  return isTorn ? TORN_NUMBER : end;
 }
 
 function byteAt(buf: Uint8Array, pos: number, limit: number): number {
@@ -29,7 +40,7 @@ function radixEnd(buf: Uint8Array, start: number, limit: number, isHex: boolean)
   let pos = start + 2;
   if (isHex) while (isHexDigit(byteAt(buf, pos, limit))) pos++;
   else while (byteAt(buf, pos, limit) === ZERO || byteAt(buf, pos, limit) === ZERO + 1) pos++;
-  return pos - start >= 3 && NAME_BYTE[byteAt(buf, pos, limit)] === 0 ? pos : -1;
+  return pos - start >= 3 && NAME_BYTE[byteAt(buf, pos, limit)] === 0 ? pos : NOT_A_NUMBER;
 }
 
 /** Position behind `e10`, `e+10`; `pos` itself where no exponent stands there. */

@@ -40,6 +40,15 @@ describe('numbers end where the server ends them', () => {
     ['t .5', 'WORD:t NUMBER:.5'],
     ['1..2', 'NUMBER:1. NUMBER:.2'],
     ['1-2', 'NUMBER:1 OTHER:- NUMBER:2'],
+    // MySQL forgets such a number, and goes on in the middle of what follows.
+    ['1.e', 'BAD'],
+    ['1.5E-(2)', 'BAD'],
+    ['f .5e+(1)', 'WORD:f BAD'],
+    ['1.e-- 1', 'BAD'],
+    ['t.1e+', 'WORD:t DOT:. WORD:1e OTHER:+'],
+    // MariaDB's NULL ends behind its letter.
+    ['\\NINTO', 'NUMBER:\\N WORD:INTO'],
+    ['\\n', 'OTHER:\\ WORD:n'],
   ])('%s', (text, expected) => {
     expect(tokens(text)).toBe(expected);
   });
