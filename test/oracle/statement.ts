@@ -12,6 +12,7 @@ export const MODES = {
   sjis: { sqlMode: null, charset: 'sjis' },
   big5: { sqlMode: null, charset: 'big5' },
   cp932: { sqlMode: null, charset: 'cp932' },
+  cp1250: { sqlMode: null, charset: 'cp1250' },
   latin1: { sqlMode: null, charset: 'latin1' },
 } as const satisfies Record<string, { sqlMode: string | null; charset: string }>;
 export type Mode = keyof typeof MODES;

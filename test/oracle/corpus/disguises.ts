@@ -148,6 +148,16 @@ const TRICKY: readonly Tricky[] = [
   { mode: 'latin1', isBytes: true, sql: "SELECT '\xe9\xe8' FROM item" },
   { mode: 'latin1', isBytes: true, sql: "SELECT '\x95\\' FOR UPDATE' FROM item" },
   { mode: 'latin1', isBytes: true, sql: "SELECT '\xbf\\', f_writes(1) -- '" },
+  // Control characters of that charset, so that two dashes begin a comment.
+  ...['\x80', '\x90', '\x98'].map(
+    (control): Tricky => ({
+      mode: 'cp1250',
+      isBytes: true,
+      sql: `SELECT 1 --${control}'\nINTO @a -- '`,
+      expect: 'state',
+    }),
+  ),
+  { mode: 'cp1250', isBytes: true, sql: "SELECT 1 --\x81'\n, f_writes(1) -- '" },
   { mode: 'plain', sql: "SELECT 'ünïcödé ☃ 𝄞' FROM item" },
   { mode: 'plain', sql: 'SELECT id AS `schön☃` FROM item' },
 ];
@@ -208,29 +218,40 @@ const ODD = [
   ),
 ];
 
-const MYSQL = exactly([
-  'SELECT /*!80000 id, */ name FROM item',
-  'SELECT /*!080000 id, */ name FROM item',
-  'SELECT /*M! f_writes(1), */ id FROM item',
-  'SELECT /*M!100000 f_writes(1), */ 1',
-  '/*!80000 DELETE FROM part WHERE id = 5 */',
-  '/*!090000 DELETE FROM part WHERE id = 5 */',
-  '/*!100000 DELETE FROM part */ SELECT 1',
-  'SELECT 1 /*!090704 + f_writes(1) */',
-]);
+const MYSQL = [
+  // A number without its exponent vanishes, and the sign behind it.
+  ...exactly(['SELECT f_writes 1.e-(1)', 'SELECT f_writes .5E+(1)', 'SELECT 1.e-- f_writes(1)']),
+  ...exactly(["SELECT GET_LOCK 1.e-('z', 0)", 'SELECT 1.e-- 1 INTO @a'], { expect: 'state' }),
+  ...exactly([
+    'SELECT /*!80000 id, */ name FROM item',
+    'SELECT /*!080000 id, */ name FROM item',
+    'SELECT /*M! f_writes(1), */ id FROM item',
+    'SELECT /*M!100000 f_writes(1), */ 1',
+    '/*!80000 DELETE FROM part WHERE id = 5 */',
+    '/*!090000 DELETE FROM part WHERE id = 5 */',
+    '/*!100000 DELETE FROM part */ SELECT 1',
+    'SELECT 1 /*!090704 + f_writes(1) */',
+  ]),
+];
 
-const MARIADB = exactly([
-  'SELECT /*M! f_writes(1), */ id FROM item',
-  'SELECT /*M!100000 f_writes(1), */ 1',
-  'SELECT /*M!100100 id, */ name FROM item',
-  'SELECT /*!50701 nonsense here */ 1',
-  'SELECT /*!80000 nonsense here */ 1',
-  '/*M! DELETE FROM part WHERE id = 5 */',
-  '/*!100000 DELETE FROM part WHERE id = 5 */',
-  '/*!100501 DELETE FROM part WHERE id = 5 */',
-  '/*M!999999 DELETE FROM part */ SELECT 1',
-  'SELECT id FROM item /*M!100000 WHERE id = 1 */',
-]);
+const MARIADB = [
+  // NULL, at the end of which the next word may begin.
+  ...exactly(['SELECT \\NINTO @a', 'SELECT \\NLOCK IN SHARE MODE'], { expect: 'state' }),
+  ...exactly([
+    'SELECT \\N, id FROM item',
+    'SELECT \\NFROM item',
+    'SELECT /*M! f_writes(1), */ id FROM item',
+    'SELECT /*M!100000 f_writes(1), */ 1',
+    'SELECT /*M!100100 id, */ name FROM item',
+    'SELECT /*!50701 nonsense here */ 1',
+    'SELECT /*!80000 nonsense here */ 1',
+    '/*M! DELETE FROM part WHERE id = 5 */',
+    '/*!100000 DELETE FROM part WHERE id = 5 */',
+    '/*!100501 DELETE FROM part WHERE id = 5 */',
+    '/*M!999999 DELETE FROM part */ SELECT 1',
+    'SELECT id FROM item /*M!100000 WHERE id = 1 */',
+  ]),
+];
 
 function firstWord(sql: string): string {
   return sql.slice(0, sql.includes(' ') ? sql.indexOf(' ') : sql.length);

@@ -33,6 +33,13 @@ describe('sql_mode, charset and version decide how bytes are read', () => {
       { noBackslashEscapes: true },
       'write/for-update',
     ],
+    [
+      'two dashes in front of a letter that may be a control character are not sure',
+      Buffer.from("SELECT 1 --\x80'\nINTO @a -- '", 'latin1'),
+      { charsetKind: CHARSET_KIND.SINGLE_BYTE },
+      'unknown/not-lexed',
+    ],
+    ['two dashes in front of a letter are minus signs', "SELECT 1 --é'\n'", {}, 'read/select'],
     ['a backslash escapes a quote otherwise', "SELECT 'a\\' FOR UPDATE -- '", {}, 'read/select'],
     [
       'a double quote is a name under ANSI_QUOTES',
