@@ -209,7 +209,8 @@ export class DigestFolder<Sink extends DigestSink> {
   /** Whether a sign here belongs to a number rather than being a subtraction. */
   #expectsValue(lexer: Lexer): boolean {
     const before = lexer.prevKind;
-    if (before === TOKEN.WORD) return lexer.prevWord !== 0 && !lexer.prevAfterDot;
+    // Behind words that are likely to be columns, such as `id`, it is a subtraction.
+    if (before === TOKEN.WORD) return FOLDS_CASE[lexer.prevWord] === 1 && !lexer.prevAfterDot;
     return (
       before === TOKEN.OPEN ||
       before === TOKEN.COMMA ||

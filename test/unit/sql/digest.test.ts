@@ -41,6 +41,8 @@ describe('statements that differ in more do not', () => {
     ['SELECT f(1)', 'SELECT f(1, 2)'],
     ['SELECT a - 1', 'SELECT a + 1'],
     ['SELECT a - 1', 'SELECT a'],
+    ['SELECT id - 1', "SELECT id 'alias'"],
+    ['SELECT id - 1', 'SELECT id + 1'],
     ['SELECT 1 FOR UPDATE', 'SELECT 1 FOR SHARE'],
     ['SELECT a IS NULL', 'SELECT a IS NOT NULL'],
     ['SELECT a IS NULL', 'SELECT a IS 1'],
