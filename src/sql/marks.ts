@@ -1,4 +1,6 @@
 import type { StatementClass } from './classification.ts';
+import type { Lexer } from './lexer.ts';
+import { TOKEN } from './token.ts';
 import { KW, WORD_COUNT } from './word-table.ts';
 
 /** Which class wins where a statement has marks of several: the more careful one. */
@@ -23,6 +25,18 @@ export const MARK = {
   FOR: 6,
   FOUND: 7,
   PROCEDURE: 8,
+  ROWCOUNT: 9,
+} as const;
+
+/** Something seen whose meaning the next tokens decide. */
+export const PENDING = {
+  NONE: 0,
+  /** INSERT or REPLACE: the function if a parenthesis follows, a write otherwise. */
+  INSERT: 1,
+  /** `name (` after WITH: column names of a common table expression, or a call. */
+  CTE_COLUMNS: 2,
+  CTE_CLOSED: 3,
+  CTE_AS: 4,
 } as const;
 
 /** The mark of each word of the word table. */
@@ -37,3 +51,15 @@ MARK_OF[KW.LOCK] = MARK.LOCK;
 MARK_OF[KW.FOR] = MARK.FOR;
 MARK_OF[KW.SQL_CALC_FOUND_ROWS] = MARK.FOUND;
 MARK_OF[KW.PROCEDURE] = MARK.PROCEDURE;
+MARK_OF[KW.ROWCOUNT] = MARK.ROWCOUNT;
+
+/** The current token is FOR: of `NEXT VALUE FOR` or `PREVIOUS VALUE FOR`. */
+export function isSequenceValue(lexer: Lexer): boolean {
+  const before = lexer.prev2Word;
+  return lexer.prevWord === KW.VALUE && (before === KW.NEXT || before === KW.PREVIOUS);
+}
+
+/** The current token is ROWCOUNT: of `SQL%ROWCOUNT`, which is ROW_COUNT() in MariaDB's Oracle mode. */
+export function isOracleRowCount(lexer: Lexer): boolean {
+  return lexer.prevKind === TOKEN.OTHER && lexer.prev2Word === KW.SQL;
+}

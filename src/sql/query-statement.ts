@@ -3,12 +3,23 @@ import { TOKEN } from './token.ts';
 import type { Scanner } from './scanner.ts';
 import { KW } from './word-table.ts';
 
-/** DO: on MySQL, unlike a SELECT, it locks the rows that its subqueries read (seen on 9.7). */
+/** DO and its expressions. */
 export function parseDo(s: Scanner): void {
   s.become('read', 'do');
-  for (s.next(); !s.atEnd(); s.step()) {
-    if (!s.isMariadb && atQuery(s)) s.raise('write', 'for-share');
+  s.next();
+  judgeLocking(s);
+}
+
+/**
+ * The rest of DO and SHOW: on MySQL, unlike a SELECT, they lock the rows that their subqueries
+ * read, and those that stored functions read for them (seen on 9.7).
+ */
+export function judgeLocking(s: Scanner): void {
+  s.locksRows = !s.isMariadb;
+  for (; !s.atEnd(); s.step()) {
+    if (s.locksRows && atQuery(s)) s.raise('write', 'for-share');
   }
+  s.settle();
 }
 
 /** SELECT, WITH, VALUES, TABLE, HELP, CHECKSUM: reads unless the rest says otherwise. */

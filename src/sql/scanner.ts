@@ -3,25 +3,15 @@ import { DigestFolder, HashSink } from './digest.ts';
 import { FUNCTION_KIND } from './functions.ts';
 import { isLagwiseName, isTokenName } from './lagwise-names.ts';
 import { isWord, Lexer } from './lexer.ts';
-import { MARK, MARK_OF } from './marks.ts';
+import { isOracleRowCount, isSequenceValue, MARK, MARK_OF, PENDING } from './marks.ts';
 import { ROUTINE_KIND, type RoutineFacts, type RoutineKind } from './routine-facts.ts';
 import { namesUnsafeView, RoutineLookup } from './routine-lookup.ts';
+import { isServerTable, serverTablesOf } from './server-data.ts';
 import { followsAtOnce, isPureHere, SPECIAL_CALLS } from './special-calls.ts';
-import { VARIABLE_KIND } from './system-variables.ts';
+import { SERVER_DATA, VARIABLE_KIND } from './system-variables.ts';
 import { isEnd, isScopeWord, TOKEN } from './token.ts';
 import { Verdict } from './verdict.ts';
-import { FUNCTION_KIND_OF, KW, isBuiltIn, SERVER_DATA_OF, VARIABLE_KIND_OF } from './word-table.ts';
-
-/** Something seen whose meaning the next tokens decide. */
-const PENDING = {
-  NONE: 0,
-  /** INSERT or REPLACE: the function if a parenthesis follows, a write otherwise. */
-  INSERT: 1,
-  /** `name (` after WITH: column names of a common table expression, or a call. */
-  CTE_COLUMNS: 2,
-  CTE_CLOSED: 3,
-  CTE_AS: 4,
-} as const;
+import { FUNCTION_KIND_OF, KW, isBuiltIn, VARIABLE_KIND_OF } from './word-table.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -38,12 +28,14 @@ export class Scanner extends Verdict {
   /** A user variable was seen whose name begins with `lagwise_`. */
   namesLagwise = false;
   isMariadb = false;
+  /** Rows that the statement reads are locked. */
+  locksRows = false;
 
   readonly #folder = new DigestFolder(new HashSink());
   #pending: number = PENDING.NONE;
   #sawWith = false;
-  /** The last dot follows information_schema. */
-  #ofServerTables = false;
+  /** Kind of those tables of the schema in front of the last dot that are the server's own, or 0. */
+  #serverTables: number = SERVER_DATA.NONE;
   /** What is known of the function whose call is pending. */
   #callKind: RoutineKind = ROUTINE_KIND.UNKNOWN;
   #buf: Buffer = NO_BYTES;
@@ -78,6 +70,7 @@ export class Scanner extends Verdict {
     this.tokens = 0;
     this.asksConnectionId = false;
     this.namesLagwise = false;
+    this.locksRows = false;
     this.#pending = PENDING.NONE;
     this.#sawWith = false;
   }
@@ -183,8 +176,8 @@ export class Scanner extends Verdict {
         this.#judgeSystemVariable();
         return;
       case TOKEN.DOT:
-        this.#ofServerTables = lexer.name === KW.INFORMATION_SCHEMA;
-        if (SERVER_DATA_OF[lexer.name] === 1) this.asksServer('server-table');
+        this.#serverTables = serverTablesOf(lexer.name);
+        if (this.#serverTables === SERVER_DATA.SCHEMA) this.asksServer('server-table');
         return;
       case TOKEN.NAME:
         if (this.#views !== null) this.#judgeView(this.#views);
@@ -243,15 +236,13 @@ export class Scanner extends Verdict {
         this.raise('write', 'into');
         return;
       case MARK.FOR:
-        if (
-          lexer.prevWord === KW.VALUE &&
-          (lexer.prev2Word === KW.NEXT || lexer.prev2Word === KW.PREVIOUS)
-        ) {
-          this.raise('write', 'sequence');
-        }
+        if (isSequenceValue(lexer)) this.raise('write', 'sequence');
         return;
       case MARK.FOUND:
         this.effects |= EFFECT.SQL_CALC_FOUND_ROWS;
+        return;
+      case MARK.ROWCOUNT:
+        if (this.isMariadb && isOracleRowCount(lexer)) this.raise('same-server', 'row-count');
         return;
       case MARK.PROCEDURE:
         this.raise('unknown', 'procedure-analyse');
@@ -263,7 +254,7 @@ export class Scanner extends Verdict {
   /** `seq.NEXTVAL` is a sequence in MariaDB's Oracle mode; some tables are the server's own. */
   #judgeDotted(): void {
     const { word } = this.lexer;
-    if (SERVER_DATA_OF[word] === 2 && this.#ofServerTables) this.asksServer('server-table');
+    if (isServerTable(word, this.#serverTables)) this.asksServer('server-table');
     if (word === KW.NEXTVAL || word === KW.CURRVAL) this.raise('write', 'sequence');
   }
 
@@ -315,6 +306,7 @@ export class Scanner extends Verdict {
     this.#pending = PENDING.NONE;
     switch (this.#callKind) {
       case ROUTINE_KIND.READS:
+        if (this.locksRows) this.raise('write', 'for-share');
         return;
       case ROUTINE_KIND.WRITES:
         return this.raise('write', 'writing-function');

@@ -1,5 +1,6 @@
 import { TOKEN } from './token.ts';
 import type { Scanner } from './scanner.ts';
+import { judgeLocking } from './query-statement.ts';
 import { VARIABLE_KIND } from './system-variables.ts';
 import { KW, VARIABLE_KIND_OF, WORD_COUNT } from './word-table.ts';
 
@@ -60,6 +61,7 @@ export function parseShow(s: Scanner): void {
     if (s.at(KW.EVENT)) s.asksServer('server-show');
     s.skipStatement();
   } else s.next();
+  judgeLocking(s);
 }
 
 /** `COUNT(*)` in front of WARNINGS or ERRORS. */

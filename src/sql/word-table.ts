@@ -19,7 +19,9 @@ import { KEYWORD_LIST, type Keyword, PLAIN_KEYWORD_LIST } from './keywords.ts';
 import {
   DIAGNOSTIC_VARIABLES,
   INSERT_ID_VARIABLES,
+  MYSQL_SERVER_TABLES,
   PORTABLE_VARIABLES,
+  SERVER_DATA,
   SERVER_SCHEMAS,
   SERVER_TABLES,
   VARIABLE_KIND,
@@ -53,7 +55,7 @@ const MYSQL_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
 const MYSQL_UNTIL = new Uint32Array(MAX_WORDS).fill(NEVER);
 /** First version of MariaDB that has the function built in. */
 const MARIADB_SINCE = new Uint32Array(MAX_WORDS).fill(NEVER);
-/** 1 for schemas that tell of one server, 2 for such tables of other schemas. */
+/** A value of `SERVER_DATA`. */
 export const SERVER_DATA_OF = new Uint8Array(MAX_WORDS);
 /**
  * Second hash of each word, of its text alone: the index would give statements other digests in
@@ -138,8 +140,11 @@ function enterAll(): void {
   enterFunctions(MYSQL_SERVER_FUNCTIONS, FUNCTION_KIND.SERVER, 0, NEVER);
   enterFunctions(MARIADB_SERVER_FUNCTIONS, FUNCTION_KIND.SERVER, NEVER, 0);
   for (const name of PORTABLE_VARIABLES) VARIABLE_KIND_OF[indexOf(name)] = VARIABLE_KIND.PORTABLE;
-  for (const name of SERVER_SCHEMAS) SERVER_DATA_OF[indexOf(name)] = 1;
-  for (const name of SERVER_TABLES) SERVER_DATA_OF[indexOf(name)] = 2;
+  for (const name of SERVER_SCHEMAS) SERVER_DATA_OF[indexOf(name)] = SERVER_DATA.SCHEMA;
+  for (const name of SERVER_TABLES) SERVER_DATA_OF[indexOf(name)] = SERVER_DATA.TABLE;
+  for (const name of MYSQL_SERVER_TABLES) {
+    SERVER_DATA_OF[indexOf(name)] = SERVER_DATA.MYSQL_TABLE;
+  }
   for (const name of DIAGNOSTIC_VARIABLES) {
     VARIABLE_KIND_OF[indexOf(name)] = VARIABLE_KIND.DIAGNOSTIC;
   }
@@ -161,9 +166,10 @@ enterAll();
 /** Words that are more often the name of a column or a table than a keyword. */
 const LIKELY_NAMES =
   'AREA BOUNDARY CHAIN CONNECTION DATA DIMENSION ENVELOPE EVENT EVENTS HANDLER ID ' +
-  'INFORMATION_SCHEMA LEVEL LIBRARY NAMES QUERY ROLE SERVER SESSION STATUS STORAGE USER X Y';
+  'INFORMATION_SCHEMA LEVEL LIBRARY MYSQL NAMES QUERY ROLE ROWCOUNT SERVER SESSION SQL STATUS ' +
+  'STORAGE USER X Y';
 FOLDS_CASE.fill(1);
-const NAMES = [...PORTABLE_VARIABLES, ...SERVER_SCHEMAS, ...SERVER_TABLES];
+const NAMES = [...PORTABLE_VARIABLES, ...SERVER_SCHEMAS, ...SERVER_TABLES, ...MYSQL_SERVER_TABLES];
 for (const name of [...NAMES, ...LIKELY_NAMES.split(' ')]) FOLDS_CASE[indexOf(name)] = 0;
 FOLDS_CASE[0] = 0;
 

@@ -87,6 +87,10 @@ const MYSQL = [
 ];
 
 const MARIADB = [
+  // ROW_COUNT() in Oracle's words.
+  ...state(`SELECT {{SQL%ROWCOUNT¦sql % rowcount + 1}}`, {
+    setup: ["SET sql_mode = 'ORACLE'"],
+  }),
   ...lines(`
     EXPLAIN {{EXTENDED¦PARTITIONS}} {{SELECT * FROM item¦SELECT 1 UNION SELECT 2}}
     ANALYZE {{¦FORMAT = JSON}} {{SELECT * FROM item¦SELECT COUNT(*) FROM part WHERE w > 1¦SELECT 1 UNION SELECT 2}}

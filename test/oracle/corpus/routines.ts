@@ -10,7 +10,8 @@ const READS = [
     SELECT name FROM item {{ORDER BY f_pure(id)¦GROUP BY name HAVING MAX(f_pure(id)) > 0}}
     WITH c (x) AS (SELECT f_pure(id) FROM item) SELECT x FROM c
     SELECT * FROM (SELECT f_loop(id) AS x FROM item) d
-    DO f_pure(1)
+    DO {{f_pure(1)¦f_reads()}}
+    SHOW TABLES WHERE {{f_reads()¦(SELECT COUNT(*) FROM item)}}
     SELECT {{*¦id}} FROM {{item_v¦shop.item_v}} {{¦WHERE id = 1}}
     SELECT * FROM reads_v
     SELECT shop.f_same(1)

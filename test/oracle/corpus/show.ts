@@ -51,6 +51,7 @@ const OF_THE_SERVER = [
     SELECT * FROM performance_schema.{{threads¦global_status¦setup_consumers}} LIMIT 1
     SELECT * FROM information_schema.{{PROCESSLIST¦INNODB_TRX¦EVENTS¦PLUGINS¦INNODB_METRICS¦INNODB_BUFFER_POOL_STATS}} LIMIT 1
     SELECT * FROM sys.version
+    SELECT * FROM mysql.{{general_log¦slow_log¦innodb_table_stats¦innodb_index_stats¦plugin}}
   `),
   ...lines(`
     SELECT {{*¦COUNT(*)}} FROM information_schema.{{TABLES¦COLUMNS¦SCHEMATA¦VIEWS¦ROUTINES¦TRIGGERS¦STATISTICS¦KEY_COLUMN_USAGE¦TABLE_CONSTRAINTS¦REFERENTIAL_CONSTRAINTS¦PARAMETERS¦PARTITIONS¦CHARACTER_SETS¦COLLATIONS¦ENGINES¦SCHEMA_PRIVILEGES¦TABLE_PRIVILEGES¦COLUMN_PRIVILEGES¦USER_PRIVILEGES¦CHECK_CONSTRAINTS¦COLLATION_CHARACTER_SET_APPLICABILITY}} {{¦LIMIT 1}}
@@ -63,7 +64,8 @@ const MYSQL = [
   ...server(`
     SELECT PS_CURRENT_THREAD_ID()
     SHOW {{REPLICA STATUS¦REPLICAS¦BINARY LOG STATUS¦REPLICA STATUS FOR CHANNEL ''¦RELAYLOG EVENTS¦RELAYLOG EVENTS FOR CHANNEL ''}}
-    SELECT * FROM information_schema.{{INNODB_CMP¦FILES¦INNODB_TABLESPACES¦RESOURCE_GROUPS}} LIMIT 1
+    SELECT * FROM information_schema.{{INNODB_CMP¦FILES¦INNODB_TABLESPACES¦RESOURCE_GROUPS¦INNODB_TABLES¦INNODB_INDEXES¦INNODB_FIELDS}} LIMIT 1
+    SELECT * FROM mysql.{{gtid_executed¦slave_worker_info¦component}}
     SELECT * FROM performance_schema.{{replication_connection_status¦data_locks¦metadata_locks}}
     SELECT @@{{global.gtid_executed¦server_uuid¦super_read_only¦session.gtid_next}}
   `),
@@ -83,6 +85,8 @@ const MARIADB = [
     SHOW {{CLIENT_STATISTICS¦INDEX_STATISTICS¦TABLE_STATISTICS¦USER_STATISTICS}}
     SELECT @@{{gtid_binlog_pos¦gtid_current_pos¦gtid_slave_pos¦global.gtid_domain_id}}
     SHOW GLOBAL VARIABLES
+    SELECT * FROM mysql.{{gtid_slave_pos¦event¦transaction_registry}}
+    SELECT * FROM information_schema.{{INNODB_SYS_TABLES¦INNODB_SYS_INDEXES}} LIMIT 1
   `),
   ...lines(`
     SHOW CREATE {{SEQUENCE seq¦PACKAGE pk¦PACKAGE BODY pk}}

@@ -340,6 +340,9 @@ export const ON_MARIADB: readonly Verdict[] = [
     ["SET STATEMENT max_statement_time = (SELECT GET_LOCK('a', 1)) FOR SELECT 1"],
   ],
   ['read/do', ['DO (SELECT MAX(a) FROM t)']],
+  ['read/show', ['SHOW TABLES WHERE (SELECT MAX(a) FROM t)']],
+  ['same-server/row-count', ['SELECT SQL%ROWCOUNT', 'SELECT sql % rowcount + 1 FROM t']],
+  ['read/select', ['SELECT a % rowcount, sql, t.rowcount FROM t']],
   [
     'unknown/unknown-function',
     [

@@ -47,7 +47,10 @@ describe('a stored function is what the catalogue knows of it', () => {
     ['SELECT `reader`(1) FROM t WHERE reader(a) = 2', 'read/select', []],
     ['SELECT db.reader(1)', 'read/select', []],
     ['SELECT `db` /* x */ . `reader` (1)', 'read/select', []],
-    ['DO reader(1)', 'read/do', []],
+    // What it reads for them, MySQL locks.
+    ['DO reader(1)', 'write/for-share', []],
+    ['SHOW TABLES WHERE reader(1)', 'write/for-share', []],
+    ['SHOW TABLES', 'read/show', []],
     ['SELECT other.reader(1)', 'unknown/unknown-function', ['OPAQUE']],
     ['SELECT reader(dark(1))', 'unknown/unknown-function', ['OPAQUE']],
     ['SELECT reader(writer(1))', 'write/writing-function', []],
