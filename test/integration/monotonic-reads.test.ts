@@ -107,6 +107,24 @@ describe.skipIf(direct).each(FLAVORS)('on %s a session', (flavor) => {
     },
   );
 
+  // A variable of the server beside it has a read run on the primary.
+  it.each(PROTOCOLS)(
+    'reads nothing older than the primary showed beside its own variables (%s)',
+    async (protocol) => {
+      const holds = await Promise.all(['db2', 'db3'].map((id) => holdReplica(cluster.lab, id)));
+      try {
+        await cluster.root('db1', 'UPDATE app.t SET n = n + 1');
+        const session = await cluster.connect();
+        const seen = Number(
+          await readValue(session, protocol, 'SELECT n, @@server_id FROM t WHERE id = 1'),
+        );
+        expect(Number(await readValue(session, protocol, READ))).toBe(seen);
+      } finally {
+        for (const hold of holds) await hold.release();
+      }
+    },
+  );
+
   it('of level eventual does see older ones, which is what the promise is worth', async () => {
     const newest = await writeWhileHeld();
     const eventual = `/* lagwise: consistency=eventual */ ${READ}`;

@@ -8,7 +8,7 @@ import { COM } from '../../wire/command.ts';
 import type { ReplyKind } from '../../wire/reply-kinds.ts';
 import { REPLY } from '../../wire/reply-kinds.ts';
 import { HEADER_BYTES } from '../../wire/writer.ts';
-import { traitsOf } from '../statement/cause-traits.ts';
+import { TRAIT, traitsOf } from '../statement/cause-traits.ts';
 import type { PreparedStatement } from '../prepared/prepared-statements.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -22,6 +22,16 @@ const SET_STATEMENT_BYTES = 1024;
 const SET_STATEMENT = /^(?:\s|\/\*.*?\*\/|--\s.*\n|#.*\n)*set\s+statement\s/is;
 const PREPARED_TEXT_AT = HEADER_BYTES + 1;
 const RELEASE = /\brelease\b/i;
+/** It names tables, or calls functions that may read some. */
+const MAY_READ_TABLES = /\b(?:from|table)\b|(?<!\b(?:found_rows|row_count)\s*)\(/i;
+/** Causes of a SELECT that tells of its server or of the statement before, and may tell more. */
+const ASIDES: ReadonlySet<ReasonCode> = new Set([
+  'server-variable',
+  'server-function',
+  'diagnostics',
+  'found-rows',
+  'row-count',
+]);
 const NO_RELEASE = /\bno\s+release\b|\bto\b|savepoint/i;
 
 /**
@@ -178,9 +188,24 @@ export class Command {
 
   /** MariaDB's SET STATEMENT … FOR …: variables for one statement. */
   get isSetStatement(): boolean {
+    return SET_STATEMENT.test(this.textOf(SET_STATEMENT_BYTES));
+  }
+
+  /**
+   * What comes back is data, whatever else it is: a SELECT of the server's variables, or of what the
+   * statement before left, may have columns of tables beside. Of those alone the text is looked at.
+   */
+  get tellsData(): boolean {
+    if (!this.is(TRAIT.TELLS_NO_DATA)) return true;
+    if (!ASIDES.has(this.cause)) return false;
+    return this.isLong || MAY_READ_TABLES.test(this.textOf(Number.POSITIVE_INFINITY));
+  }
+
+  /** The beginning of its text, or of its prepared statement's. */
+  private textOf(maxBytes: number): string {
     const text = this.statement?.shape.packet ?? this.bytes;
     const textAt = this.statement === null ? this.textAt : PREPARED_TEXT_AT;
-    return SET_STATEMENT.test(text.toString('latin1', textAt, textAt + SET_STATEMENT_BYTES));
+    return text.toString('latin1', textAt, Math.min(text.length, textAt + maxBytes));
   }
 
   /** Whether it may ask for LAST_INSERT_ID(). */

@@ -222,7 +222,7 @@ export class Conclusions {
   /** What comes back counts for later reads: not where any state of it would have done. */
   private get showsData(): boolean {
     const { command, backends } = this;
-    return !command.is(TRAIT.TELLS_NO_DATA) && backends.reads.levelOf(command) !== 'eventual';
+    return command.tellsData && backends.reads.levelOf(command) !== 'eventual';
   }
 
   /** A read that a replica may run, or did. */
