@@ -90,6 +90,13 @@ const MYSQL_VARIABLES = [
 /** Assigned, and so reported: how strings and names are quoted depends on it. */
 const TELL = 'sql_mode=@@SESSION.sql_mode';
 
+const LISTED: ReadonlySet<string> = new Set(MYSQL_VARIABLES);
+
+/** Whether MySQL reports what a variable (in lower case) is set to, and so it can be carried. */
+export function isReported(name: string): boolean {
+  return LISTED.has(name);
+}
+
 /** Turns on the trackers that this proxy reads, and off those that would only cost. */
 const MYSQL = `SET SESSION session_track_system_variables='${MYSQL_VARIABLES.join(',')}', session_track_schema=1, session_track_state_change=1, session_track_transaction_info='OFF', session_track_gtids='OWN_GTID', ${TELL}`;
 

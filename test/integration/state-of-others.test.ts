@@ -11,7 +11,9 @@ function otherThan(value: string): string | null {
 }
 
 /** What the servers themselves do with these is no matter of the session's. */
-const NOT_OF_A_SESSION = /^(?:timestamp|rand_seed\d|pseudo_|gtid_|session_track_|debug|server_id$)/;
+const NOT_OF_A_SESSION = /^(?:timestamp|rand_seed\d|pseudo_|gtid_|debug|server_id$)/;
+/** What stands in front of it in one SET: servers report that one, and that something changed. */
+const BESIDE = ['', "time_zone = '+02:00', "] as const;
 
 describe.runIf(!direct).each(FLAVORS)('what a client sets on %s', (flavor) => {
   // One connection for both clients: whatever the one leaves the other would find.
@@ -26,7 +28,7 @@ describe.runIf(!direct).each(FLAVORS)('what a client sets on %s', (flavor) => {
     return new Map(rows.map((row) => [String(row['Variable_name']), String(row['Value'])]));
   }
 
-  it('is nobody else’s, and still its own afterwards, whatever variable it is', async () => {
+  it.each(BESIDE)('is nobody else’s, and still its own afterwards: SET %s…', async (beside) => {
     const setter = await cluster.connect();
     const other = await cluster.connect();
     const wanted = await variablesOf(other);
@@ -34,9 +36,9 @@ describe.runIf(!direct).each(FLAVORS)('what a client sets on %s', (flavor) => {
     let tried = 0;
     for (const [name, value] of wanted) {
       const changed = otherThan(value);
-      if (changed === null || NOT_OF_A_SESSION.test(name)) continue;
+      if (changed === null || NOT_OF_A_SESSION.test(name) || name === 'time_zone') continue;
       try {
-        await setter.query(`SET SESSION ${name} = ${changed}`);
+        await setter.query(`SET SESSION ${beside}${name} = ${changed}`);
       } catch {
         // Not for this account, not for a session, or not this value: any server says so.
         continue;
@@ -64,6 +66,26 @@ describe.runIf(!direct).each(FLAVORS)('what a client sets on %s', (flavor) => {
       const metrics = await cluster.proxy.app.metrics();
       return { pins: /^lagwise_pinned_sessions\{reason="\w[^"]*"\} [1-9]/m.test(metrics) };
     }
+  });
+
+  it.each([
+    "session_track_system_variables = ''",
+    'session_track_schema = 0',
+    'session_track_state_change = 0',
+    ...(flavor === 'mysql' ? ["session_track_gtids = 'OFF'"] : []),
+  ])('does not keep the proxy from knowing what others set: %s', async (assignment) => {
+    const setter = await cluster.connect();
+    const other = await cluster.connect();
+    const third = await cluster.connect();
+    await setter.query(`SET SESSION ${assignment}, time_zone = '+01:00'`);
+    await setter.reset();
+    await other.query(`SET SESSION time_zone = '+05:00'`);
+    await other.query('USE mysql');
+    expect(await valueOf(third, 'SELECT CONCAT(@@session.time_zone, DATABASE())')).toBe(
+      'SYSTEMapp',
+    );
+    await other.query('USE app');
+    expect(await valueOf(other, 'SELECT @@session.time_zone')).toBe('+05:00');
   });
 
   it('does not let rows of others through that break a foreign key or a unique index', async () => {

@@ -23,6 +23,7 @@ import type { SessionBackends } from '../servers/session-backends.ts';
 import type { SessionBinding } from '../state/session-binding.ts';
 import type { SessionDeps } from '../session-deps.ts';
 import type { SessionState } from '../state/session-state.ts';
+import { setsTrackers, setsUnreported } from '../state/unreported.ts';
 import type { StatementJudge } from '../statement/statement-judge.ts';
 import type { StatementPreparer } from '../prepared/statement-preparer.ts';
 
@@ -132,7 +133,8 @@ export class Conclusions {
       (command.effects & (PINNING_EFFECTS | NAMING_EFFECTS)) !== 0 ||
       command.com === COM.STMT_PREPARE ||
       (state.pins.any && command.is(TRAIT.NAMES_THINGS));
-    if (reported.opaqueChange && !explained) state.pins.set('opaque');
+    const isHidden = reported.mayHideMore && setsUnreported(command, this.judge.context);
+    if (isHidden || (reported.opaqueChange && !explained)) state.pins.set('opaque');
   }
 
   /** The reply to the command has ended. */
@@ -269,6 +271,10 @@ export class Conclusions {
     const effects = this.effectsOf(command);
     pins.noteEffects(effects, succeeded);
     if ((command.effects & EFFECT.SETS_USER_VARIABLE) !== 0) this.noteUserVariables(connection);
+    if (setsTrackers(command)) {
+      state.setsTrackers = true;
+      pins.set('opaque');
+    }
     // It may hold a lock now, or a role: neither text nor trackers tell.
     if ((effects & EFFECT.OPAQUE) !== 0) {
       // Of a long INSERT only the end is unread: it hardly holds anything, but nobody may meet it.

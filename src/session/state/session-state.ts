@@ -18,6 +18,8 @@ export interface ReportedState {
   readonly collationUnknown: boolean;
   /** Something changed that no tracker names; pins if the text does not explain it. */
   readonly opaqueChange: boolean;
+  /** Something was reported, and something changed: there may be more than was reported. */
+  readonly mayHideMore: boolean;
   /** The session's isolation level or read-only default was set, not that of one transaction. */
   readonly transactionDefaults: boolean;
   /** GTIDs of what was committed (MariaDB: the last of them); null for nothing. */
@@ -57,6 +59,8 @@ export class SessionState {
   clientCharset: string | null = null;
   /** COM_SET_OPTION changes it. */
   multiStatements: boolean;
+  /** The client may have changed what its connection reports. */
+  setsTrackers = false;
   /** What LAST_INSERT_ID() is, where no connection has it any more; null where it is 0. */
   savedInsertId: string | null = null;
 
@@ -153,6 +157,7 @@ export class SessionState {
     const collationUnknown = charsets.size > 0 && this.setCharsets(charsets);
     return {
       opaqueChange: opaqueChange && !explained,
+      mayHideMore: opaqueChange && explained,
       collationUnknown,
       transactionDefaults,
       gtids: gtids === '' ? null : gtids,
@@ -175,6 +180,7 @@ export class SessionState {
   reset(): void {
     this.variables = afterReset(this.login.variables, this.login.flavor);
     this.pins.clearAll();
+    this.setsTrackers = false;
     this.savedInsertId = null;
     this.carried = null;
     const { sqlMode, variables, flavor } = this.login;
