@@ -116,6 +116,19 @@ export const ABOUT_ONE_SERVER = [
 ] as const satisfies readonly ReasonCode[];
 
 /**
+ * Reasons of statements that the primary must run though they change no data. One that does weighs
+ * more, wherever in the statement it stands.
+ */
+export const ASKS_ONLY = [
+  'for-update',
+  'for-share',
+  'user-variable-assignment',
+  'lock-function',
+  'replication-wait',
+  'last-insert-id',
+] as const satisfies readonly ReasonCode[];
+
+/**
  * What the session has to remember if the statement succeeds; bits of `Classification.effects`.
  * The server's own word (status flags, session trackers) beats these where it speaks.
  */

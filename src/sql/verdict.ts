@@ -1,10 +1,14 @@
-import type {
-  ABOUT_ONE_SERVER,
-  Classification,
-  ReasonCode,
-  StatementClass,
+import {
+  type ABOUT_ONE_SERVER,
+  ASKS_ONLY,
+  type Classification,
+  type ReasonCode,
+  type StatementClass,
 } from './classification.ts';
 import { RANK } from './marks.ts';
+
+const ASKING: ReadonlySet<ReasonCode> = new Set(ASKS_ONLY);
+const isAsking = (reason: ReasonCode): boolean => ASKING.has(reason);
 
 /** What is known so far of a packet's statements. */
 export class Verdict implements Classification {
@@ -41,7 +45,8 @@ export class Verdict implements Classification {
 
   /** Makes the class more careful; never less. */
   raise(cls: StatementClass, reason: ReasonCode): void {
-    if (RANK[cls] <= RANK[this.cls]) return;
+    const isGraver = cls === 'write' && this.cls === 'write' && isAsking(this.reason);
+    if (RANK[cls] <= RANK[this.cls] && !(isGraver && !isAsking(reason))) return;
     this.cls = cls;
     this.reason = reason;
   }

@@ -50,6 +50,13 @@ export class ReplyTracker {
   held: Buffer = EMPTY;
   /** With HELD: `held` is a whole OK packet with session state, else it is just bytes. */
   heldHasState = false;
+  /** With HELD: with `held` a result has ended well. */
+  heldEndsResult = false;
+  /**
+   * Stop at each packet that ends a result well, with session state or without, so that the caller
+   * can keep it back. Set it before `begin`.
+   */
+  holdsEnds = false;
 
   /** What the OK, EOF and ERR packets of this reply said. */
   readonly facts = new ReplyFacts();
@@ -66,6 +73,8 @@ export class ReplyTracker {
   private phase: Phase = PHASE.END;
   private deprecateEof = false;
   private holdState = false;
+  /** The packet that was read last ended a result well. */
+  private endsResult = false;
   /** Bytes of the current frame still to be skipped. */
   private skip = 0;
   /** The frame before was full: this one continues its packet. */
@@ -142,9 +151,11 @@ export class ReplyTracker {
         this.startCut(chunk, at, size);
         return this.stop(STEP.MORE, end, at);
       }
-      if (this.read(chunk, at, length) && this.holdState) {
+      const hasState = this.read(chunk, at, length) && this.holdState;
+      if (hasState || (this.holdsEnds && this.endsResult)) {
         this.held = chunk.subarray(at, at + size);
-        this.heldHasState = true;
+        this.heldHasState = hasState;
+        this.heldEndsResult = this.endsResult;
         return this.stop(STEP.HELD, at + size, at);
       }
       at += size;
@@ -189,6 +200,7 @@ export class ReplyTracker {
     if (this.cutWanted <= HEAD_BYTES) {
       if (this.passes(length, this.cut[HEADER_BYTES] ?? 0)) {
         this.skip = size - this.cutBytes;
+        this.endsResult = false;
         return this.releaseCut(at, from, false);
       }
       if (size > MAX_HELD_BYTES) throw new MalformedPacketError('A reply packet is too long');
@@ -203,6 +215,7 @@ export class ReplyTracker {
   private releaseCut(at: number, from: number, hasState: boolean): Step {
     this.held = this.cut;
     this.heldHasState = hasState && this.holdState;
+    this.heldEndsResult = this.endsResult;
     this.cut = EMPTY;
     this.cutWanted = 0;
     this.cutBytes = 0;
@@ -263,13 +276,15 @@ export class ReplyTracker {
     const cursor = this.facts.status !== -1 && (this.facts.status & STATUS.CURSOR_EXISTS) !== 0;
     if (this.kind === REPLY.PREPARE) this.phase = PHASE.END;
     // Without DEPRECATE_EOF a cursor's reply ends with the EOF behind the columns.
-    else this.phase = cursor && !this.deprecateEof ? PHASE.END : PHASE.ROWS;
+    else if (cursor && !this.deprecateEof) this.endWell(PHASE.END);
+    else this.phase = PHASE.ROWS;
   }
 
   /** Reads a whole packet that matters. Returns whether it is an OK packet with session state. */
   private read(buffer: Buffer, at: number, length: number): boolean {
     const body = at + HEADER_BYTES;
     const first = buffer[body] as number;
+    this.endsResult = false;
     if (this.kind === REPLY.TEXT) {
       this.phase = PHASE.END;
       return false;
@@ -355,11 +370,17 @@ export class ReplyTracker {
         : this.facts.readOk(buffer, body, length);
     if (length < EOF_BELOW_BYTES && !this.deprecateEof) this.facts.readEof(buffer, body, length);
     if (this.kind === REPLY.RESULT) this.endResult();
-    else this.phase = PHASE.END;
+    else this.endWell(PHASE.END);
     return hasState;
   }
 
   private endResult(): void {
-    this.phase = (this.facts.status & STATUS.MORE_RESULTS_EXISTS) !== 0 ? PHASE.FIRST : PHASE.END;
+    const isLast = (this.facts.status & STATUS.MORE_RESULTS_EXISTS) === 0;
+    this.endWell(isLast ? PHASE.END : PHASE.FIRST);
+  }
+
+  private endWell(next: Phase): void {
+    this.endsResult = true;
+    this.phase = next;
   }
 }

@@ -207,6 +207,7 @@ export class CommandRunner implements ExchangeOwner {
     }
     this.judge.noteDdl(command);
     if (command.com === COM.STMT_PREPARE) this.deps.pool.makeRoomForStatement(connection);
+    this.exchange.tracker.holdsEnds = this.conclusions.commits.mayBeUntold(connection);
     this.exchange.start(
       connection,
       prefix === null ? bytes : Buffer.concat([prefix, bytes]),
@@ -226,7 +227,7 @@ export class CommandRunner implements ExchangeOwner {
   }
 
   beforeOk(connection: BackendConnection): Promise<void> | null {
-    return this.conclusions.acknowledged(connection, this.exchange.tracker.facts);
+    return this.conclusions.commits.acknowledged(connection, this.exchange.tracker);
   }
 
   onErrorReply(connection: BackendConnection, error: Buffer): boolean {

@@ -13,6 +13,7 @@ import type { ReplyFacts } from '../../wire/reply-fields.ts';
 import { STATUS } from '../../wire/status.ts';
 import { HEADER_BYTES } from '../../wire/writer.ts';
 import { warningsIn } from './afterwards.ts';
+import { Commits } from './commits.ts';
 import { TRAIT } from '../statement/cause-traits.ts';
 import type { Command } from '../command/command.ts';
 import { maySetInsertId } from './insert-id.ts';
@@ -55,6 +56,7 @@ export class Conclusions {
   endedAtMs = 0;
   /** Warnings that the last command's reply told of. */
   warnings = 0;
+  readonly commits: Commits;
   private readonly deps: SessionDeps;
   private readonly command: Command;
   private readonly state: SessionState;
@@ -64,8 +66,6 @@ export class Conclusions {
   private readonly preparer: StatementPreparer;
   /** The reply reported that defaults of transactions were set. */
   private transactionDefaults = false;
-  /** The reply told that these were committed. */
-  private gtids: string | null = null;
 
   constructor(parts: {
     deps: SessionDeps;
@@ -76,6 +76,7 @@ export class Conclusions {
     judge: StatementJudge;
     preparer: StatementPreparer;
   }) {
+    this.commits = new Commits(parts);
     this.deps = parts.deps;
     this.command = parts.command;
     this.state = parts.state;
@@ -123,7 +124,7 @@ export class Conclusions {
     const before = state.profile;
     const locksForItself = connection.flavor === 'mariadb' && (command.effects & MAY_SET) === 0;
     const reported = state.noteReported(sessionState, locksForItself);
-    if (reported.gtids !== null) this.noteGtids(reported.gtids);
+    if (reported.gtids !== null) this.commits.noteGtids(reported.gtids);
     this.collationUnknown ||= reported.collationUnknown;
     this.transactionDefaults ||= reported.transactionDefaults;
     // What the session has learned the connection has; where they differed before, nobody knows.
@@ -155,7 +156,7 @@ export class Conclusions {
     }
     this.preparer.conclude(connection, { status: facts.status, succeeded });
     const onReplica = connection === backends.replicaConnection;
-    if (!onReplica) this.noteCommits(connection, nowMs);
+    if (!onReplica) this.commits.conclude(connection, nowMs);
     else if (command.awaits !== null) backends.reads.horizon.confirm(connection.server.id, nowMs);
     // Whatever it was, what it showed must not be unseen by the next read.
     if (facts.rows >= 0 && this.showsData) {
@@ -187,38 +188,6 @@ export class Conclusions {
     const [told] = await this.backends.swallow(connection, ask, [REPLY.SIMPLE]);
     const state = told?.sessionState ?? null;
     if (state !== null) this.noteSessionState(connection, state);
-  }
-
-  /** Of several results in one reply, each may tell of commits. */
-  private noteGtids(gtids: string): void {
-    this.gtids = this.gtids === null ? gtids : `${this.gtids},${gtids}`;
-  }
-
-  /**
-   * The group is told of a commit before the client is: whoever reads with `global` sees it.
-   * @returns what the OK has to wait for, null for nothing
-   */
-  acknowledged(connection: BackendConnection, facts: ReplyFacts): Promise<void> | null {
-    const { gtids, command, backends, deps } = this;
-    if (connection === backends.replicaConnection) return null;
-    if (gtids !== null) return deps.coordination.acknowledged(gtids);
-    const isOpen = facts.status !== -1 && (facts.status & STATUS.IN_TRANS) !== 0;
-    const mayHave = command.cls === 'write' || command.cls === 'unknown';
-    // It has changed something and tells no GTID.
-    return mayHave && !isOpen && facts.affectedRows > 0
-      ? deps.coordination.acknowledged(null)
-      : null;
-  }
-
-  private noteCommits(connection: BackendConnection, nowMs: number): void {
-    const { gtids, binding, command, backends } = this;
-    this.gtids = null;
-    const mayHave = binding.hasWritten(command) && command.com !== COM.STMT_PREPARE;
-    // Nothing is committed yet: reads stay with the transaction, and its end tells.
-    const isOpen = binding.transactionOn !== null;
-    // What was read may have written all the same: the server says so.
-    if (gtids === null && (!mayHave || isOpen)) return;
-    backends.reads.noteWrite(nowMs, gtids, connection.flavor);
   }
 
   /** What comes back counts for later reads: not where any state of it would have done. */

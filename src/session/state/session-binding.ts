@@ -44,6 +44,11 @@ export class SessionBinding {
     }
   }
 
+  /** Whether something may be committed by the command that is about to run. */
+  mayCommit({ cls }: Command): boolean {
+    return cls === 'write' || cls === 'unknown' || this.transactionWrote;
+  }
+
   /** Whether replicas must catch up with what the command did on the primary. Call it once. */
   hasWritten({ cls }: Command): boolean {
     const isOpen = this.transactionOn !== null;

@@ -1,4 +1,4 @@
-import { ABOUT_ONE_SERVER, type ReasonCode } from '../../sql/classification.ts';
+import { ABOUT_ONE_SERVER, ASKS_ONLY, type ReasonCode } from '../../sql/classification.ts';
 
 /** What a session wants to know of a statement beyond its class; bits of {@link traitsOf}. */
 export const TRAIT = {
@@ -17,6 +17,8 @@ export const TRAIT = {
   COUNTED: 1 << 6,
   /** Each server answers it differently. */
   ABOUT_ONE_SERVER: 1 << 7,
+  /** On the primary for what it locks or asks for: it commits nothing. */
+  COMMITS_NOTHING: 1 << 8,
 } as const;
 
 const CAUSES: readonly (readonly [trait: number, causes: readonly ReasonCode[]])[] = [
@@ -38,6 +40,7 @@ const CAUSES: readonly (readonly [trait: number, causes: readonly ReasonCode[]])
     ],
   ],
   [TRAIT.ABOUT_ONE_SERVER, ABOUT_ONE_SERVER],
+  [TRAIT.COMMITS_NOTHING, ASKS_ONLY],
   [TRAIT.USES_TABLES, ['dml', 'load-data', 'ddl']],
   [TRAIT.ENDS_TRANSACTION, ['commit', 'rollback']],
   [

@@ -18,6 +18,7 @@ interface Followed {
   readonly ended: boolean;
   readonly askedForFile: boolean;
   readonly states: number;
+  readonly ends: number;
   /** Bytes behind the reply's end. */
   readonly left: number;
 }
@@ -30,6 +31,7 @@ function follow(
 ): Followed {
   const sent: Buffer[] = [];
   let states = 0;
+  let ends = 0;
   let askedForFile = false;
   const queue = [...chunks];
   for (let chunk = queue.shift(); chunk !== undefined; chunk = queue.shift()) {
@@ -41,6 +43,7 @@ function follow(
       if (step === STEP.HELD) {
         sent.push(tracker.held);
         if (tracker.heldHasState) states += 1;
+        if (tracker.heldEndsResult) ends += 1;
         continue;
       }
       if (step === STEP.FILE) {
@@ -50,12 +53,12 @@ function follow(
       }
       if (step === STEP.DONE) {
         const left = chunk.length - from + queue.reduce((sum, { length }) => sum + length, 0);
-        return { sent: Buffer.concat(sent), ended: true, askedForFile, states, left };
+        return { sent: Buffer.concat(sent), ended: true, askedForFile, states, ends, left };
       }
       break;
     }
   }
-  return { sent: Buffer.concat(sent), ended: false, askedForFile, states, left: 0 };
+  return { sent: Buffer.concat(sent), ended: false, askedForFile, states, ends, left: 0 };
 }
 
 function begin(sample: { kind: ReplyKind; caps: number }): ReplyTracker {
@@ -96,6 +99,25 @@ describe.each(REPLY_SAMPLES)('$name', (sample) => {
   test('is followed when it is cut in two at every byte', () => {
     for (let at = 0; at <= sample.bytes.length; at += 1) {
       expectFollowed(sample, split(sample.bytes, at));
+    }
+  });
+
+  test('is followed when all good ends are held back, and each of them is', () => {
+    const after = sample.afterFile;
+    const whole = after === undefined ? sample.bytes : Buffer.concat([sample.bytes, after]);
+    const followed = (chunks: readonly Buffer[]) => {
+      const tracker = new ReplyTracker();
+      tracker.holdsEnds = true;
+      tracker.begin(sample.kind, sample.caps, true);
+      const result = follow(tracker, chunks, after === undefined ? [] : [after]);
+      expect(result.ended).toBe(true);
+      expect(result.sent.equals(whole)).toBe(true);
+      return result.ends;
+    };
+    const ends = followed([sample.bytes]);
+    if (sample.kind === REPLY.RESULT && sample.errno === undefined) expect(ends).toBeGreaterThan(0);
+    for (let at = 0; at <= sample.bytes.length; at += 1) {
+      expect(followed(split(sample.bytes, at))).toBe(ends);
     }
   });
 

@@ -5,6 +5,7 @@ import { EFFECT } from '../../../../src/sql/classification.ts';
 import { COM } from '../../../../src/wire/command.ts';
 import { HEADER_BYTES } from '../../../../src/wire/writer.ts';
 import { aContext, aSessionState } from '../../../support/fake-session.ts';
+import { aServer } from '../../../support/snapshots.ts';
 
 const context = aContext(aSessionState());
 
@@ -31,7 +32,8 @@ describe('a SET of several variables', () => {
 
   it('is no matter on MariaDB, which reports all', () => {
     const command = query('SET time_zone = DEFAULT, histogram_size = 5');
-    expect(setsUnreported(command, { ...context, flavor: 'mariadb' })).toBe(false);
+    const server = aServer({ flavor: 'mariadb' });
+    expect(setsUnreported(command, aContext(aSessionState(), { server }))).toBe(false);
   });
 });
 
