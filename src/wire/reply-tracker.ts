@@ -364,11 +364,15 @@ export class ReplyTracker {
   }
 
   private readRowsEnd(buffer: Buffer, body: number, length: number): boolean {
-    const hasState =
-      length < EOF_BELOW_BYTES && !this.deprecateEof
-        ? false
-        : this.facts.readOk(buffer, body, length);
-    if (length < EOF_BELOW_BYTES && !this.deprecateEof) this.facts.readEof(buffer, body, length);
+    let hasState = false;
+    if (length < EOF_BELOW_BYTES && !this.deprecateEof) {
+      const { status } = this.facts;
+      this.facts.readEof(buffer, body, length);
+      // Of OUT parameters the first EOF alone says that an OK follows, in MySQL as in MariaDB.
+      if (status !== -1 && (status & STATUS.PS_OUT_PARAMS) !== 0) {
+        this.facts.status |= status & STATUS.MORE_RESULTS_EXISTS;
+      }
+    } else hasState = this.facts.readOk(buffer, body, length);
     if (this.kind === REPLY.RESULT) this.endResult();
     else this.endWell(PHASE.END);
     return hasState;

@@ -151,6 +151,20 @@ export const REPLY_SAMPLES: readonly ReplySample[] = [
     bytes: Buffer.concat([resultSet(caps, ROWS, MORE), ok(caps, MORE), resultSet(caps, ROWS)]),
     status: AUTOCOMMIT,
   })),
+  {
+    name: 'OUT parameters, whose last EOF hides the OK behind it (EOF)',
+    kind: REPLY.RESULT,
+    caps: OLD_CAPS,
+    bytes: Buffer.concat([
+      count(1),
+      definition(2),
+      encodeEof({ warnings: 0, status: MORE | STATUS.PS_OUT_PARAMS }, 3),
+      row(4, '8'),
+      encodeEof({ warnings: 0, status: AUTOCOMMIT }, 5),
+      encodeOk({ status: AUTOCOMMIT }, 6, { caps: OLD_CAPS }),
+    ]),
+    status: AUTOCOMMIT,
+  },
   ...both((caps) => ({
     name: 'file request',
     kind: REPLY.RESULT,
