@@ -56,7 +56,8 @@ const MAX_MESSAGE = 128;
 
 /** A statement that fails with this error, for a connection to have its diagnostics. */
 export function signalOf({ code, sqlState, message }: ErrPacket): string {
-  const text = message.slice(0, MAX_MESSAGE).replaceAll(/[\\']/g, ' ');
+  // A quote is doubled, which every sql_mode understands; what a backslash does depends on it.
+  const text = message.slice(0, MAX_MESSAGE).replaceAll('\\', ' ').replaceAll("'", "''");
   return `SIGNAL SQLSTATE '${sqlState}' SET MYSQL_ERRNO=${code}, MESSAGE_TEXT='${text}'`;
 }
 

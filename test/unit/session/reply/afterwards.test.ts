@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   answerAfterwards,
   saveWarnings,
+  signalOf,
   warningsIn,
   withNumbers,
 } from '../../../../src/session/reply/afterwards.ts';
@@ -24,6 +25,24 @@ const ROWS = [
 ];
 const listed = (rows: string[][], caps: number) =>
   encodeTextResultset({ columns: COLUMNS, rows }, { seq: 1, caps, status });
+
+describe('an error that a connection is made to have', () => {
+  const signal = (message: string) => signalOf({ code: 1146, sqlState: '42S02', message });
+
+  test('keeps its quotes in any sql_mode', () => {
+    expect(signal("Table 'a.b' doesn't exist")).toBe(
+      "SIGNAL SQLSTATE '42S02' SET MYSQL_ERRNO=1146, MESSAGE_TEXT='Table ''a.b'' doesn''t exist'",
+    );
+  });
+
+  test('has no backslash, which would escape in some modes only', () => {
+    expect(signal("a\\' b")).toContain("MESSAGE_TEXT='a '' b'");
+  });
+
+  test('is cut before its quotes are doubled', () => {
+    expect(signal("'".repeat(200))).toContain(`MESSAGE_TEXT='${"'".repeat(256)}'`);
+  });
+});
 
 describe.each([
   ['with DEPRECATE_EOF', NEW_CAPS],
