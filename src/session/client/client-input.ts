@@ -79,13 +79,17 @@ export class ClientInput implements ByteSink {
     return (this.walker.lastSeq + 1) & 0xff;
   }
 
+  /** The client has not sent all of a long command or of a file yet. */
+  get isMidway(): boolean {
+    return this.mode === MODE.LONG || this.mode === MODE.FILE;
+  }
+
   /**
    * Since when (monotonic ms) the client owes more of a command or file that it has begun; null
    * while it owes nothing. A command may be held here meanwhile, or a server's connection.
    */
   get owedSinceMs(): number | null {
-    const isStreaming = this.mode === MODE.LONG || this.mode === MODE.FILE;
-    const owes = this.gatheredBytes > 0 || (isStreaming && !this.heldUp);
+    const owes = this.gatheredBytes > 0 || (this.isMidway && !this.heldUp);
     return owes ? this.lastPartMs : null;
   }
 

@@ -39,6 +39,8 @@ export interface RunnerOwner {
   fileWanted(firstSeq: number): void;
   /** A long command has a server: its bytes may come. */
   longCommandPlaced(): void;
+  /** Whether there is more to come of a long command or of a file. */
+  readonly input: { readonly isMidway: boolean };
   serverDrained(): void;
 }
 
@@ -103,6 +105,7 @@ export class CommandRunner implements ExchangeOwner {
     this.errors = new ErrorReplies({ ...options, backends });
     const owner: ChangesOwner = {
       rerun: () => this.runLater(null),
+      isMidway: () => this.owner.input.isMidway,
       fail: (error) => this.fail(error),
       broken: (error) => this.owner.sessionBroken(error),
     };
@@ -265,6 +268,7 @@ export class CommandRunner implements ExchangeOwner {
   }
 
   onReplyEnd(connection: BackendConnection, dropped: boolean): void {
+    if (this.changes.answeredMidway(connection)) return;
     const replacement = this.errors.takeReplacement();
     if (replacement !== null) {
       this.replaceError(connection, replacement);
@@ -293,8 +297,7 @@ export class CommandRunner implements ExchangeOwner {
     const killing = primaryConnection?.killing ?? replicaConnection?.killing ?? null;
     if (killing !== null) {
       // It would strike whoever runs the next statement there.
-      const again = () => setImmediate(() => this.done());
-      killing.then(again, again);
+      killing.finally(() => setImmediate(() => this.done())).catch(() => undefined);
       return;
     }
     this.backends.settle(this.tieOf, this.conclusions.endedAtMs);

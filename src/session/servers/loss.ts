@@ -10,15 +10,22 @@ export interface Loss {
   /** It ends the transaction, or commits by itself. */
   readonly commits: boolean;
   readonly isRead: boolean;
+  /** The client had not sent all of it: no server runs half a statement. */
+  readonly isCut: boolean;
 }
 
 /**
  * The error for a command whose server was lost. It says whether the command can have run: nothing
  * that may have is ever sent again by the proxy.
  */
-export function lossError({ server, why, inTransaction, commits, isRead }: Loss): LagwiseError {
-  const what = `Server ${server} ${why}`;
-  if (inTransaction && !commits) {
+export function lossError(loss: Loss): LagwiseError {
+  const { server, why, inTransaction, commits, isRead, isCut } = loss;
+  // Servers close on a packet that is too long for them, often before anybody has read why.
+  const hint = isCut
+    ? ' in the middle of a statement longer than its max_allowed_packet, maybe'
+    : '';
+  const what = `Server ${server} ${why}${hint}`;
+  if (inTransaction && (isCut || !commits)) {
     return new LagwiseError(
       'topology-change',
       `${what}: the transaction was rolled back, run it again`,
@@ -30,6 +37,7 @@ export function lossError({ server, why, inTransaction, commits, isRead }: Loss)
       `${what} during COMMIT: the outcome of the transaction is unknown, look before you repeat it`,
     );
   }
+  if (isCut) return new LagwiseError('backend-network', `${what}: it has not run`);
   const outcome = isRead
     ? 'the read had begun to answer; run it again'
     : 'the statement may have run, look before you repeat it';

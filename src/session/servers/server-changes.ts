@@ -12,6 +12,8 @@ import type { SessionDeps } from '../session-deps.ts';
 export interface ChangesOwner {
   /** The command is to be run again: it is a read of which the client has had nothing. */
   rerun(): void;
+  /** There is more to come of a long command or of a file. */
+  isMidway(): boolean;
   /** The command failed before the client had a byte of an answer. */
   fail(error: unknown): void;
   /** The session cannot go on: its answer is cut, or its state is lost. */
@@ -71,9 +73,23 @@ export class ServerChanges {
       inTransaction: hadTransaction || command.inTransaction,
       commits: (command.effects & COMMITTING) !== 0,
       isRead: command.cls === 'read',
+      isCut: command.isLong && this.owner.isMidway(),
     });
     if (command.answered || hadPins || command.isLong) this.owner.broken(error);
     else this.owner.fail(error);
+  }
+
+  /**
+   * Whether the reply has ended before the command: that is longer than the server takes, or was
+   * killed. What comes of it yet must not be taken for commands, and nobody else may go on where
+   * half of it lies: both connections end, the client's behind the reply. Servers close theirs, too.
+   */
+  answeredMidway(connection: BackendConnection): boolean {
+    if (!this.owner.isMidway()) return false;
+    connection.destroy();
+    const why = `Server ${connection.server.id} answered before it had all of the command`;
+    this.owner.broken(new LagwiseError('limit', why));
+    return true;
   }
 
   /** A connection that the session holds is gone while nothing was asked of it. */

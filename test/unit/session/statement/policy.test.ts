@@ -93,6 +93,7 @@ describe('what a client is told of a loss', () => {
     inTransaction: false,
     commits: false,
     isRead: false,
+    isCut: false,
   };
 
   test.each([
@@ -107,6 +108,13 @@ describe('what a client is told of a loss', () => {
       /outcome of the transaction is unknown/,
     ],
     ['what commits by itself, outside of one', { commits: true }, 1053, /may have run/],
+    ['a write of which the end was not sent', { isCut: true }, 1053, /max_allowed_packet.*not run/],
+    [
+      'a COMMIT of which the end was not sent',
+      { isCut: true, inTransaction: true, commits: true },
+      1213,
+      /max_allowed_packet.*rolled back/,
+    ],
   ])('%s', (_, given, code, words) => {
     const told = toClientError(lossError({ ...loss, ...given }));
     expect(told.code).toBe(code);
