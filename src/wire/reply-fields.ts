@@ -49,7 +49,13 @@ export class ReplyFacts {
     this.warnings = buffer.readUInt16LE(body + 1);
     // In place: the packet goes on as it is otherwise.
     if (this.hidesState) buffer[body + 4] = (buffer[body + 4] as number) & ~STATE_CHANGED_BIT;
+    const before = this.status;
     this.status = buffer.readUInt16LE(body + 3);
+    // Of OUT parameters the EOF behind the columns alone says that an OK follows, in MySQL as in
+    // MariaDB.
+    if (before !== -1 && (before & STATUS.PS_OUT_PARAMS) !== 0) {
+      this.status |= before & STATUS.MORE_RESULTS_EXISTS;
+    }
   }
 
   /** Returns whether the packet carries session state. */

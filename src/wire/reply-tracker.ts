@@ -6,20 +6,9 @@ import { LOCAL_INFILE } from './packets/local-infile-request.ts';
 import { OK } from './packets/ok.ts';
 import { columnCount, frameLength, ReplyFacts } from './reply-fields.ts';
 import { REPLY, STEP, type ReplyKind, type Step } from './reply-kinds.ts';
+import { PHASE, type Phase } from './reply-phase.ts';
 import { STATUS } from './status.ts';
 import { HEADER_BYTES, MAX_FRAME_BYTES } from './writer.ts';
-
-const PHASE = {
-  FIRST: 0,
-  COLUMNS: 1,
-  COLUMNS_EOF: 2,
-  ROWS: 3,
-  PARAMS: 4,
-  PARAMS_EOF: 5,
-  FILE: 6,
-  END: 7,
-} as const;
-type Phase = (typeof PHASE)[keyof typeof PHASE];
 
 /** Header and first payload byte: enough to tell a row from an end. */
 const HEAD_BYTES = 5;
@@ -364,15 +353,9 @@ export class ReplyTracker {
   }
 
   private readRowsEnd(buffer: Buffer, body: number, length: number): boolean {
-    let hasState = false;
-    if (length < EOF_BELOW_BYTES && !this.deprecateEof) {
-      const { status } = this.facts;
-      this.facts.readEof(buffer, body, length);
-      // Of OUT parameters the first EOF alone says that an OK follows, in MySQL as in MariaDB.
-      if (status !== -1 && (status & STATUS.PS_OUT_PARAMS) !== 0) {
-        this.facts.status |= status & STATUS.MORE_RESULTS_EXISTS;
-      }
-    } else hasState = this.facts.readOk(buffer, body, length);
+    const isEof = length < EOF_BELOW_BYTES && !this.deprecateEof;
+    const hasState = !isEof && this.facts.readOk(buffer, body, length);
+    if (isEof) this.facts.readEof(buffer, body, length);
     if (this.kind === REPLY.RESULT) this.endResult();
     else this.endWell(PHASE.END);
     return hasState;

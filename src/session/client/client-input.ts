@@ -235,7 +235,8 @@ export class ClientInput implements ByteSink {
   }
 
   private longCommand(bytes: Buffer, total: number): boolean {
-    const head = bytes.length > total ? bytes.subarray(0, LONG_HEAD_BYTES) : bytes;
+    // Its end is always handed over as a part, which is what tells that it has come.
+    const head = bytes.length >= total ? bytes.subarray(0, LONG_HEAD_BYTES) : bytes;
     this.rest = bytes.length === head.length ? EMPTY : bytes.subarray(head.length);
     this.mode = MODE.BLOCKED;
     this.handler.onLongCommand(head);

@@ -203,11 +203,7 @@ export class CommandRunner implements ExchangeOwner {
     const { command } = this;
     requireLongData(command, connection);
     const bytes = packetFor(command, connection);
-    if (!command.isPartial) {
-      const role = connection === this.backends.replicaConnection ? 'replica' : 'primary';
-      connection.statements[role].inc(command.cls);
-      this.deps.metrics.statements.routes.inc(command.reason);
-    }
+    if (!command.isPartial) this.conclusions.noteSent(connection);
     this.judge.noteDdl(command);
     if (command.com === COM.STMT_PREPARE) this.deps.pool.makeRoomForStatement(connection);
     this.exchange.tracker.holdsEnds = this.conclusions.commits.mayBeUntold(connection);
@@ -297,7 +293,8 @@ export class CommandRunner implements ExchangeOwner {
     const killing = primaryConnection?.killing ?? replicaConnection?.killing ?? null;
     if (killing !== null) {
       // It would strike whoever runs the next statement there.
-      killing.finally(() => setImmediate(() => this.done())).catch(() => undefined);
+      const again = () => setImmediate(() => this.done());
+      killing.then(again, again);
       return;
     }
     this.backends.settle(this.tieOf, this.conclusions.endedAtMs);

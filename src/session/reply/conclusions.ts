@@ -138,6 +138,14 @@ export class Conclusions {
     if (isHidden || (reported.opaqueChange && !explained)) state.pins.set('opaque');
   }
 
+  /** The command goes there. */
+  noteSent(connection: BackendConnection): void {
+    const { command, backends, deps } = this;
+    const role = connection === backends.replicaConnection ? 'replica' : 'primary';
+    connection.statements[role].inc(command.cls);
+    deps.metrics.statements.routes.inc(command.reason);
+  }
+
   /** The reply to the command has ended. */
   conclude(connection: BackendConnection, facts: ReplyFacts): void {
     const { command, binding, backends } = this;
