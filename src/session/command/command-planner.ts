@@ -90,7 +90,7 @@ export class CommandPlanner {
     return this.command.cls;
   }
   get isAboutOneServer(): boolean {
-    return this.command.is(TRAIT.ABOUT_ONE_SERVER);
+    return this.command.is(TRAIT.ABOUT_ONE_SERVER) || this.state.inServerSchema;
   }
   get startsReadOnlyTransaction(): boolean {
     return (this.command.effects & EFFECT.STARTS_READ_ONLY_TRANSACTION) !== 0;

@@ -26,6 +26,11 @@ export interface ReportedState {
   readonly gtids: string | null;
 }
 
+/** Schemas some or all of whose tables each server fills by itself. */
+const SERVER_SCHEMAS = new Set(['information_schema', 'mysql', 'performance_schema', 'sys']);
+const isServerSchema = (schema: string | null): boolean =>
+  schema !== null && SERVER_SCHEMAS.has(schema.toLowerCase());
+
 /** A session's state as the server gave it at login. */
 export interface LoginState {
   readonly schema: string | null;
@@ -47,6 +52,8 @@ export interface LoginState {
  */
 export class SessionState {
   schema: string | null;
+  /** Names without a schema may be tables that tell of the server that is asked. */
+  inServerSchema: boolean;
   readonly pins: Pins;
   inTransaction = false;
   readOnlyTransaction = false;
@@ -75,6 +82,7 @@ export class SessionState {
   constructor(login: LoginState, pinCounter: PinCounter) {
     this.pins = new Pins(pinCounter);
     this.schema = login.schema;
+    this.inServerSchema = isServerSchema(login.schema);
     this.login = login;
     this.variables = login.variables;
     this.multiStatements = login.multiStatements;
@@ -173,6 +181,7 @@ export class SessionState {
   setSchema(schema: string | null): void {
     if (this.schema === schema) return;
     this.schema = schema;
+    this.inServerSchema = isServerSchema(schema);
     this.carried = null;
   }
 

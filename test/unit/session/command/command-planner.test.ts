@@ -87,6 +87,21 @@ describe('where a statement goes', () => {
     ],
     ['with autocommit=0', () => state.noteStatus(0), 'primary', 'autocommit-off'],
     ['when pinned', () => state.pins.set('opaque'), 'same', 'pinned'],
+    [
+      'in a schema of the server’s own tables',
+      () => state.setSchema('performance_schema'),
+      'primary',
+      'about-one-server',
+    ],
+    [
+      'after such a schema',
+      () => {
+        state.setSchema('MySQL');
+        state.setSchema('shop');
+      },
+      'replica',
+      'read',
+    ],
   ])('a read %s: %s, because %s', (_, prepare, target, reason) => {
     prepare();
     query('SELECT 1');
