@@ -25,6 +25,8 @@ export class Horizon {
   private wroteAtMs = -1;
   /** A token that its client brought along; null for none. */
   private brought: Position | null = null;
+  /** When the primary was first seen with it (monotonic ms); `Infinity` as long as it was not. */
+  private broughtByMs = Number.POSITIVE_INFINITY;
   /** A replica that said that it has all of `own` and `brought`, and when (monotonic ms). */
   private confirmed: { readonly server: ServerId; readonly atMs: number } | null = null;
   /** Where it last read rows, and when (monotonic ms); null before the first. */
@@ -68,6 +70,7 @@ export class Horizon {
   bring(position: Position | null): void {
     this.confirmed = null;
     this.brought = position === null ? null : this.broughtWith(position);
+    this.broughtByMs = Number.POSITIVE_INFINITY;
   }
 
   /** What it would have been told if this were brought along too. */
@@ -81,9 +84,12 @@ export class Horizon {
     this.readAtMs = -1;
   }
 
-  /** Its client has brought a token: what it has to see may have gone through another proxy. */
+  /**
+   * Its client has brought a token that the primary was not seen with: what it has to see may have
+   * gone through another proxy.
+   */
   get hasToken(): boolean {
-    return this.brought !== null;
+    return this.brought !== null && this.broughtByMs === Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -91,7 +97,7 @@ export class Horizon {
    * while the primary still waits for one of them to confirm it (semi-synchronous replication).
    */
   mayOvertake(primary: ServerId): boolean {
-    return this.brought !== null || (this.readOn !== null && this.readOn !== primary);
+    return this.hasToken || (this.readOn !== null && this.readOn !== primary);
   }
 
   /** What a replica must be known to show; empty for whatever it has. */
@@ -104,7 +110,7 @@ export class Horizon {
       list.push({ t: 'commits', byMs: this.wroteAtMs, position, confirmed });
     }
     if (this.brought !== null) {
-      const byMs = Number.POSITIVE_INFINITY;
+      const byMs = this.broughtByMs;
       list.push({ t: 'commits', byMs, position: this.brought, confirmed });
     }
     if (this.readOn !== null) list.push({ t: 'seen', server: this.readOn, atMs: this.readAtMs });
@@ -126,13 +132,18 @@ export class Horizon {
   private shorten(primary: ServerView | null): void {
     const position = primary?.position ?? null;
     if (primary === null || position === null || primary.positionAtMs < 0) return;
-    if (this.brought !== null && positionContains(position, this.brought)) {
-      this.own = this.own === null ? this.brought : unitePositions(this.own, this.brought);
-      this.wroteAtMs = Math.max(this.wroteAtMs, primary.positionAtMs);
-      this.brought = null;
+    // Kept apart from what was written: its client may take it back.
+    if (this.hasToken && this.brought !== null && positionContains(position, this.brought)) {
+      this.broughtByMs = primary.positionAtMs;
     }
     this.complete(position, primary.positionAtMs);
-    const isLong = this.own?.t === 'mysql' && countIntervals(this.own.set) > MAX_INTERVALS;
-    if (isLong && this.own !== null) this.own = unitePositions(this.own, position);
+    this.own = shortened(this.own, position);
+    if (!this.hasToken) this.brought = shortened(this.brought, position);
   }
+}
+
+/** Rounded up to what the primary has where it has become long. */
+function shortened(known: Position | null, position: Position): Position | null {
+  const isLong = known?.t === 'mysql' && countIntervals(known.set) > MAX_INTERVALS;
+  return isLong ? unitePositions(known, position) : known;
 }

@@ -137,4 +137,32 @@ describe('a token', () => {
     horizon.bring(null);
     expect(horizon.requirements(null)).toEqual([]);
   });
+
+  test('is taken back, too, when the primary was seen with it, and what was written stays', () => {
+    const horizon = new Horizon();
+    horizon.noteWrite(10, `${UUID}:7`, 'mysql');
+    horizon.bring(at('1-70'));
+    horizon.requirements(primary({ positionAtMs: 500 }));
+    horizon.bring(null);
+    expect(horizon.requirements(null)).toMatchObject([
+      { byMs: 10, position: { text: `${UUID}:7` } },
+    ]);
+  });
+
+  test('that comes later is to be seen as well', () => {
+    const horizon = new Horizon();
+    horizon.bring(at('1-70'));
+    horizon.requirements(primary({ positionAtMs: 500 }));
+    horizon.bring(at('120'));
+    expect(horizon.hasToken).toBe(true);
+    expect(seesOn(horizon, replica({ caughtUpToMs: 10_000, position: at('1-100') }))).toBe(false);
+    expect(seesOn(horizon, replica({ position: at('1-100:120') }))).toBe(true);
+  });
+
+  test('is kept short once the primary has it', () => {
+    const horizon = new Horizon();
+    for (let n = 1; n <= 99; n += 2) horizon.bring(at(String(n)));
+    const [commits] = horizon.requirements(primary({ positionAtMs: 500 }));
+    expect(commits).toMatchObject({ position: { text: `${UUID}:1-100` } });
+  });
 });
