@@ -6,6 +6,8 @@ type Issue = z.core.$ZodIssue;
 const MAX_SHOWN = 60;
 /** Values under these keys never appear in a message. */
 const SECRET_KEYS = new Set(['password']);
+/** An address with an account in it, and perhaps a password. */
+const ACCOUNT_IN_ADDRESS = /\/\/[^/]*@/;
 
 /** `servers[1].port`; the empty path is the file itself. */
 function pathText(path: readonly PropertyKey[]): string {
@@ -69,8 +71,10 @@ function found(path: readonly PropertyKey[], input: unknown): string {
   if (value === null) return 'found null';
   if (Array.isArray(value)) return `found a list of ${value.length} items`;
   if (typeof value === 'object') return 'found an object';
-  if (path.some((part) => SECRET_KEYS.has(String(part))))
-    return `found a ${typeof value} (not shown)`;
+  const isSecret =
+    path.some((part) => SECRET_KEYS.has(String(part))) ||
+    (typeof value === 'string' && ACCOUNT_IN_ADDRESS.test(value));
+  if (isSecret) return `found a ${typeof value} (not shown)`;
   const shown = JSON.stringify(value);
   const cut = shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}…` : shown;
   return `found ${cut} (${typeof value})`;

@@ -174,7 +174,15 @@ function groupIsComplete({ coordination }: Config): string[] {
     (index, member, first) =>
       `coordination.members[${index}]: "${member}" is also coordination.members[${first}]`,
   );
-  if (redis === null) return problems;
+  if (redis === null) {
+    // Each would take itself for the only one, and no read would see what another acknowledged.
+    if (members.length > 1) {
+      problems.push(
+        `coordination.redis: missing, expected the Redis where the ${members.length} proxies of coordination.members meet`,
+      );
+    }
+    return problems;
+  }
   if (members.length === 0) {
     problems.push('coordination.members: empty, expected the names of all proxies of the group');
   } else if (name !== null && !members.includes(name)) {

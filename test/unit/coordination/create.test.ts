@@ -25,6 +25,7 @@ describe('the configuration of a group', () => {
   test.each([
     [{ redis: REDIS }, 'coordination.members: empty'],
     [{ redis: REDIS, members: ['a'], name: 'b' }, 'coordination.members: "b" is missing'],
+    [{ members: ['a', 'b'] }, 'coordination.redis: missing'],
     [{ redis: REDIS, members: ['a', 'a'] }, 'coordination.members[1]: "a" is also'],
     [
       { redis: { ...REDIS, commandTimeoutMs: 1000 }, members: ['a'] },
@@ -41,6 +42,11 @@ describe('the configuration of a group', () => {
     expect(() => createCoordination(config, { ...QUIET, nowMs: () => 0 })).toThrow(
       /^coordination\.members: ".*" \(the host's name\) is missing/,
     );
+  });
+
+  test('shows no password of an address that it refuses', () => {
+    const config = () => configOf({ redis: { url: 'redis://user:hidden@host' }, members: ['a'] });
+    expect(config).toThrow('coordination.redis.url: found a string (not shown), expected');
   });
 
   test('shows no password', () => {
