@@ -14,7 +14,11 @@ export interface LongDataSent {
   readonly flushed: boolean;
 }
 
-/** Sends COM_STMT_SEND_LONG_DATA to where its statement would run now. */
+/**
+ * Sends COM_STMT_SEND_LONG_DATA to where its statement would run now. The statement is bound to that
+ * server, and what it has to see by the time it runs nobody knows yet: where anything is promised,
+ * that is the primary.
+ */
 export async function sendLongData(parts: {
   readonly command: Command;
   readonly placement: Placement;
@@ -22,6 +26,8 @@ export async function sendLongData(parts: {
   readonly readiness: Readiness;
 }): Promise<LongDataSent> {
   const { command, placement, backends, readiness } = parts;
+  const isPromised = backends.reads.levelOf(command) !== 'eventual';
+  if (isPromised && command.target === 'replica') command.target = 'primary';
   let connection = placement.boundConnection() ?? (await backends.obtain(command));
   while (!(await readiness.make(connection))) connection = await backends.obtain(command);
   if (command.statement !== null) command.statement.longDataOn = connection;

@@ -16,6 +16,8 @@ import type { ScriptedServer } from '../../support/scripted-server.ts';
 import { until } from '../../support/until.ts';
 
 const cluster = useScriptedCluster(2);
+/** Such a read may run on any replica, whatever was written before it. */
+const EVENTUAL = '/* lagwise: consistency=eventual */ SELECT ?';
 
 /** The statement ids in the packets of a command that reached a server. */
 const idsAt = (server: ScriptedServer, com: number): number[] =>
@@ -240,7 +242,7 @@ describe('what binds a statement to its server', () => {
 
   test('a statement whose long data is lost with its connection does not run without', async () => {
     const client = await cluster.connect();
-    const { id } = await client.prepare('SELECT ?');
+    const { id } = await client.prepare(EVENTUAL);
     const send = () => client.post(COM.STMT_SEND_LONG_DATA, idBody(id, 0, 0, 0x41));
     send();
     await until('it has come', () => cluster.counts(COM.STMT_SEND_LONG_DATA).includes(1));
@@ -262,7 +264,7 @@ describe('what binds a statement to its server', () => {
 
   test('a transaction that begins behind the long data of a read has that read run in it', async () => {
     const client = await cluster.connect();
-    const { id } = await client.prepare('SELECT ?');
+    const { id } = await client.prepare(EVENTUAL);
     const send = () => client.post(COM.STMT_SEND_LONG_DATA, idBody(id, 0, 0, 0x41));
     send();
     await until('it has come', () => cluster.counts(COM.STMT_SEND_LONG_DATA).includes(1));
@@ -291,6 +293,17 @@ describe('what binds a statement to its server', () => {
     expect((await client.execute(id, ['a'], false)).error?.code).toBe(1210);
     expect((await other.query('SELECT 1')).error).toBeNull();
     expect((await other.query('INSERT INTO t VALUES (1)')).error).toBeNull();
+  });
+
+  test('long data of a read that has to see what is written goes to the primary', async () => {
+    const client = await cluster.connect();
+    const { id } = await client.prepare('SELECT ?');
+    client.post(COM.STMT_SEND_LONG_DATA, idBody(id, 0, 0, 0x41));
+    await until('it has come', () => cluster.counts(COM.STMT_SEND_LONG_DATA).includes(1));
+    // The server that has the data is the one that runs the read.
+    await client.query('INSERT INTO t VALUES (1)');
+    expect((await client.execute(id, [''], true)).error).toBeNull();
+    expect(cluster.counts(COM.STMT_EXECUTE)).toEqual([1, 0]);
   });
 
   test('long data goes to where the statement runs', async () => {
