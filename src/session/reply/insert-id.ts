@@ -22,6 +22,8 @@ export class InsertId {
   private readonly timeoutMs: number;
   private on: BackendConnection | null = null;
   private saving: Promise<void> | null = null;
+  /** Its server has closed the connection that had it, and nobody has asked since. */
+  private gone = false;
 
   constructor(state: SessionState, timeoutMs: number) {
     this.state = state;
@@ -41,13 +43,18 @@ export class InsertId {
   noteSet(connection: BackendConnection): void {
     if (this.on !== null && this.on !== connection) this.leave(this.on);
     this.on = connection;
+    this.gone = false;
     connection.insertIdOf = this.state;
     this.state.savedInsertId = null;
   }
 
-  /** Whether the connection must be told before a statement that asks for it. */
-  isNeededOn(connection: BackendConnection): boolean {
+  /**
+   * Whether the connection must be told before a statement that it concerns.
+   * @param asks the statement may ask for it, not only set it
+   */
+  isNeededOn(connection: BackendConnection, asks: boolean): boolean {
     if (this.isOn(connection)) return false;
+    if (this.gone && asks) return true;
     return connection.insertIdOf !== null || this.state.savedInsertId !== null || this.on !== null;
   }
 
@@ -64,12 +71,19 @@ export class InsertId {
     }
   }
 
-  /** The statement that gives a connection this session's number. */
-  async restoration(): Promise<string> {
+  /**
+   * The statement that gives a connection this session's number.
+   * @throws ServerRefusedError where that is lost and the statement may ask for it: once
+   */
+  async restoration(asks: boolean): Promise<string> {
     await this.saving;
-    // Its server has closed it meanwhile. 0 would be a wrong answer.
     if (this.state.savedInsertId === null && this.on?.isClosed === true) {
       this.on = null;
+      this.gone = true;
+    }
+    // 0 would be a wrong answer; who does not ask need not know.
+    if (this.gone && asks) {
+      this.gone = false;
       throw goneInsertId();
     }
     return `SET last_insert_id=${this.state.savedInsertId ?? '0'}`;
@@ -85,6 +99,7 @@ export class InsertId {
   forget(): void {
     if (this.on !== null) this.leave(this.on);
     this.on = null;
+    this.gone = false;
   }
 
   private async ask(connection: BackendConnection): Promise<void> {

@@ -161,9 +161,18 @@ export class Leftovers implements Keeper {
   /**
    * Asks for LAST_INSERT_ID() where one connection alone knows it, so that another can be told.
    * @param held connections of the session that are not in the pool now
-   * @throws LagwiseError when the server is lost
    */
   async fetchInsertId(held: readonly BackendConnection[]): Promise<void> {
+    try {
+      await this.saving;
+      await this.askInsertId(held);
+    } catch (error) {
+      // Lost with its connection, which only those who ask have to be told (`InsertId.restoration`).
+      if (this.insertId.connection?.isClosed !== true) throw error;
+    }
+  }
+
+  private async askInsertId(held: readonly BackendConnection[]): Promise<void> {
     const { connection } = this.insertId;
     if (connection === null || connection.isClosed) return;
     if (held.includes(connection)) {

@@ -91,7 +91,11 @@ export class Placement {
     const again = backends.again();
     const { insertId, found } = backends.leftovers;
     const counts = found.on === again && found.lease === again?.leases;
-    if (again === null || insertId.isNeededOn(again) || (this.isOnlyRemembered() && !counts)) {
+    if (
+      again === null ||
+      insertId.isNeededOn(again, true) ||
+      (this.isOnlyRemembered() && !counts)
+    ) {
       throw this.lostForGood();
     }
     // A SELECT of it is the session's own matter, which any server can tell.

@@ -53,9 +53,7 @@ export class Readiness {
     if (connection.profile !== this.state.profile || this.preparer.isNeededOn(connection)) {
       return false;
     }
-    if (command.concernsInsertId && this.backends.leftovers.insertId.isNeededOn(connection)) {
-      return false;
-    }
+    if (command.concernsInsertId && this.needsInsertId(connection)) return false;
     if (this.comesFromReplica(connection)) return false;
     return !command.tellsWarnings || this.diagnosticsFor(connection) === null;
   }
@@ -131,15 +129,18 @@ export class Readiness {
     if (preparer.isNeededOn(connection) && !(await preparer.prepareOn(connection))) return false;
     if (!(await this.restore(connection))) return false;
     if (this.comesFromReplica(connection)) await this.carryVariables(connection);
-    const { insertId } = backends.leftovers;
-    if (command.concernsInsertId && insertId.isNeededOn(connection)) {
-      await backends.leftovers.saving;
+    if (command.concernsInsertId && this.needsInsertId(connection)) {
+      const { insertId } = backends.leftovers;
       await backends.leftovers.fetchInsertId(backends.held);
-      await this.tell(connection, await insertId.restoration());
+      await this.tell(connection, await insertId.restoration(command.asksInsertId));
       insertId.noteTold(connection);
     }
     if (command.tellsWarnings) await this.giveDiagnostics(connection);
     return true;
+  }
+
+  private needsInsertId(connection: BackendConnection): boolean {
+    return this.backends.leftovers.insertId.isNeededOn(connection, this.command.asksInsertId);
   }
 
   /** Brings the connection to have the diagnostics of the session's last command. */

@@ -236,6 +236,27 @@ describe('what a session left on a connection that others need', () => {
     expect((await client.query('SELECT 1')).error).toBeNull();
   });
 
+  test('of its insert id is lost with a connection that dies: who does not ask runs all the same', async () => {
+    const cluster = await single();
+    const inserted = (session: { status: number; caps: number }) =>
+      ok(session, { affectedRows: 1, lastInsertId: 77 });
+    cluster.db(1).when(/INSERT/, inserted);
+    const client = await cluster.connect();
+    const insertAndDie = async () => {
+      await client.query('INSERT INTO t VALUES (1)');
+      cluster.db(1).cutClients();
+      await until('it is seen', async () => (await idleOn(cluster, 'db1')) === 0);
+    };
+    await insertAndDie();
+    expect((await client.query('INSERT INTO t VALUES (2)')).error).toBeNull();
+    await client.query('SELECT LAST_INSERT_ID()');
+    await insertAndDie();
+    expect((await client.query('UPDATE t SET a = 1')).error).toBeNull();
+    // Gone: said so, never 0. And said once: whoever asks in vain may go on.
+    expect((await client.query('SELECT LAST_INSERT_ID()')).error?.code).toBe(1105);
+    expect((await client.query('SELECT LAST_INSERT_ID()')).error).toBeNull();
+  });
+
   test('and that dies while it is saved costs the other one nothing', async () => {
     const cluster = await single();
     cluster.db(1).when(/INSERT/, warned);

@@ -38,7 +38,7 @@ async function save(backend: ReturnType<typeof fakeBackend>, bytes: Buffer): Pro
 
 describe('a session’s last insert id', () => {
   test('need not be told to anybody while it is 0 everywhere', () => {
-    expect(mine.isNeededOn(fakeBackend().connection)).toBe(false);
+    expect(mine.isNeededOn(fakeBackend().connection, true)).toBe(false);
   });
 
   test('is where the session inserted last, and is told to every other connection', () => {
@@ -46,17 +46,23 @@ describe('a session’s last insert id', () => {
     const other = fakeBackend().connection;
     mine.noteSet(connection);
     expect([mine.connection, mine.isOn(connection)]).toEqual([connection, true]);
-    expect([mine.isNeededOn(connection), mine.isNeededOn(other)]).toEqual([false, true]);
+    expect([mine.isNeededOn(connection, true), mine.isNeededOn(other, true)]).toEqual([
+      false,
+      true,
+    ]);
     mine.noteSet(other);
     expect([mine.isOn(connection), mine.isOn(other)]).toEqual([false, true]);
-    expect([mine.isNeededOn(connection), mine.isNeededOn(other)]).toEqual([true, false]);
+    expect([mine.isNeededOn(connection, true), mine.isNeededOn(other, true)]).toEqual([
+      true,
+      false,
+    ]);
   });
 
   test('is 0 where another session inserted, so that must be said', async () => {
     const { connection } = fakeBackend();
     new InsertId(aSessionState(), 500).noteSet(connection);
-    expect(mine.isNeededOn(connection)).toBe(true);
-    expect(await mine.restoration()).toBe('SET last_insert_id=0');
+    expect(mine.isNeededOn(connection, true)).toBe(true);
+    expect(await mine.restoration(true)).toBe('SET last_insert_id=0');
   });
 
   test('is not another session’s, though both inserted on one connection', () => {
@@ -75,14 +81,46 @@ describe('a session’s last insert id', () => {
     mine.forget();
     expect(mine.connection).toBeNull();
     const next = new InsertId(aSessionState(), 500);
-    expect(next.isNeededOn(connection)).toBe(true);
+    expect(next.isNeededOn(connection, true)).toBe(true);
   });
 
   test('is 0 on a connection that was reset', () => {
     const { connection } = fakeBackend();
     mine.noteSet(connection);
     connection.noteReset();
-    expect(new InsertId(aSessionState(), 500).isNeededOn(connection)).toBe(false);
+    expect(new InsertId(aSessionState(), 500).isNeededOn(connection, true)).toBe(false);
+  });
+});
+
+describe('an insert id whose connection was lost', () => {
+  beforeEach(() => {
+    const { connection } = fakeBackend();
+    mine.noteSet(connection);
+    connection.destroy();
+  });
+  const other = () => fakeBackend().connection;
+
+  test('is missed by who asks, once', async () => {
+    expect(mine.isNeededOn(other(), true)).toBe(true);
+    await expect(mine.restoration(true)).rejects.toThrow(/LAST_INSERT_ID\(\) was closed/);
+    expect(mine.isNeededOn(other(), true)).toBe(false);
+  });
+
+  test('is not missed by who may only set it, and still by who asks behind that', async () => {
+    expect(await mine.restoration(false)).toBe('SET last_insert_id=0');
+    const told = other();
+    mine.noteTold(told);
+    expect([mine.isNeededOn(told, false), mine.isNeededOn(told, true)]).toEqual([false, true]);
+    await expect(mine.restoration(true)).rejects.toThrow(/LAST_INSERT_ID/);
+  });
+
+  test.each([
+    ['inserts again', () => mine.noteSet(other())],
+    ['starts anew', () => mine.forget()],
+  ])('is of no interest once the session %s', async (_, next) => {
+    await mine.restoration(false);
+    next();
+    expect(await mine.restoration(true)).toBe('SET last_insert_id=0');
   });
 });
 
@@ -102,15 +140,15 @@ describe('saving it', () => {
     expect(connection.insertIdOf).toBeNull();
     expect(state.savedInsertId).toBe('18446744073709551615');
     expect([mine.connection, mine.isOn(connection)]).toEqual([null, false]);
-    expect(mine.isNeededOn(connection)).toBe(true);
-    expect(await mine.restoration()).toBe('SET last_insert_id=18446744073709551615');
+    expect(mine.isNeededOn(connection, true)).toBe(true);
+    expect(await mine.restoration(true)).toBe('SET last_insert_id=18446744073709551615');
   });
 
   test('is waited for by a statement that asks meanwhile', async () => {
     const backend = fakeBackend();
     mine.noteSet(backend.connection);
     const saving = mine.save(backend.connection);
-    const restoration = mine.restoration();
+    const restoration = mine.restoration(true);
     backend.stream.receive(Buffer.concat([aResult('7'), encodeOk({}, 1, { caps: NEW_CAPS })]));
     expect(await restoration).toBe('SET last_insert_id=7');
     await saving;

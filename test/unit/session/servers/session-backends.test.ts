@@ -442,7 +442,7 @@ describe('between two statements', () => {
     await backends.obtain(aim('replica'));
     await backends.leftovers.fetchInsertId(backends.held);
     expect([state.savedInsertId, connection.idle, connection.keeper]).toEqual(['77', true, null]);
-    expect(await backends.leftovers.insertId.restoration()).toBe('SET last_insert_id=77');
+    expect(await backends.leftovers.insertId.restoration(true)).toBe('SET last_insert_id=77');
   });
 
   test('and where the session itself holds it, which goes on using it', async () => {
