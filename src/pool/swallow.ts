@@ -95,7 +95,15 @@ class SwallowRun implements BackendUser {
       if (step === STEP.HELD) this.keepResult(this.tracker.held);
       from = this.tracker.position;
       if (step === STEP.MORE) return;
-      if (step === STEP.DONE) this.finishOne();
+      if (step === STEP.DONE) {
+        const isLast = this.results.length + 1 === this.kinds.length;
+        // A server that goes on speaking says that it closes: nothing of the client's was sent yet.
+        if (isLast && from < chunk.length) {
+          this.onBackendClose(this.connection, null);
+          return;
+        }
+        this.finishOne();
+      }
       if (step === STEP.FILE) throw new LagwiseError('backend-protocol', 'Unexpected file request');
     }
   }

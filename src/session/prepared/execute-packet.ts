@@ -16,7 +16,11 @@ export function packetFor(command: Command, connection: BackendConnection): Buff
   const { bytes, statement, com } = command;
   if (statement === null || com === COM.STMT_PREPARE) return bytes;
   const known = statement.on(connection);
-  if (known === undefined) throw new LagwiseError('internal', 'A statement is not prepared');
+  if (known === undefined) {
+    // Nothing is prepared there any more; whoever sends it finds the connection lost.
+    if (connection.isClosed) return bytes;
+    throw new LagwiseError('internal', 'A statement is not prepared');
+  }
   bytes.writeUInt32LE(known.id, ID_AT);
   if (com !== COM.STMT_EXECUTE) return bytes;
   if (opensCursor(bytes)) known.ranCursor = true;

@@ -1,4 +1,5 @@
 import { sourceOf } from '../../lib/error-policy.ts';
+import { LagwiseError } from '../../lib/errors.ts';
 import type { BackendConnection } from '../../pool/backend-connection.ts';
 import { goneError } from '../../pool/pool-waiter.ts';
 import type { Command } from '../command/command.ts';
@@ -34,7 +35,7 @@ export async function placeAndSend(
   placing: Placing,
   bound: BackendConnection | null,
 ): Promise<void> {
-  const { errors, binding, backends, command, deps } = placing;
+  const { errors, binding, backends, command, readiness, deps } = placing;
   const { signal: gone } = placing.gone;
   const ended = await errors.endTransaction();
   if (ended !== null) binding.forget(ended);
@@ -46,7 +47,15 @@ export async function placeAndSend(
     if (gone.aborted) throw goneError(gone);
     const onReplica = connection === backends.replicaConnection;
     try {
-      if (await prepareAndSend(placing, connection)) return;
+      if (!(await readiness.make(connection))) continue;
+      // Said behind the last of the proxy's own statements: nothing of the client's was sent.
+      if (bound === null && connection.isClosed) {
+        const why = `Server ${connection.server.id} closed the connection`;
+        throw new LagwiseError('backend-network', why);
+      }
+      command.sentAtMs = performance.now();
+      command.firstPartAtMs = -1;
+      if (await placing.sendGuarded(connection)) return;
     } catch (error) {
       const isLost = bound === null && connection.isClosed && !gone.aborted;
       if (!isLost || !mayGoElsewhere(command, onReplica, error)) throw error;
@@ -66,12 +75,4 @@ function mayGoElsewhere(command: Command, onReplica: boolean, error: unknown): b
   if (onReplica) return command.isRepeatable;
   // The same server again, or the next primary. One that hangs would only be waited for once more.
   return command.mayTryAgain && sourceOf(error) === 'backend-network';
-}
-
-async function prepareAndSend(placing: Placing, connection: BackendConnection): Promise<boolean> {
-  const { readiness, command } = placing;
-  if (!(await readiness.make(connection))) return false;
-  command.sentAtMs = performance.now();
-  command.firstPartAtMs = -1;
-  return await placing.sendGuarded(connection);
 }

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { COM } from '../../../src/wire/command.ts';
-import { err, ok, okWithState, row, rows, variable } from '../../support/scripted-replies.ts';
+import {
+  err,
+  ok,
+  okWithState,
+  prepared,
+  row,
+  rows,
+  variable,
+} from '../../support/scripted-replies.ts';
 import {
   freshCluster,
   type ScriptedCluster,
@@ -116,6 +124,21 @@ describe('a connection that its server closes while nobody uses it', () => {
     expect((await client.query(sql)).error).toBeNull();
     const runs = server.received.filter(({ text }) => text === sql);
     expect(new Set(runs.map(({ session }) => session)).size).toBe(2);
+  });
+
+  test('behind a statement of the proxy’s own has the write run on another, once', async () => {
+    const client = await cluster.connect();
+    const { id } = await client.prepare('INSERT INTO t VALUES (?)');
+    await cluster.emptyPools();
+    const closing = async (session: ServerSession) => {
+      const answer = prepared(session, { statementId: 7, parameters: 1 });
+      await session.send(Buffer.concat([answer, IDLE]));
+      session.pipe.socket.end();
+    };
+    cluster.db(1).when(COM.STMT_PREPARE, closing, 1);
+    const { error, ok: told } = await client.execute(id, ['1'], true);
+    expect([error, told?.affectedRows]).toEqual([null, 0]);
+    expect(cluster.db(1).count(COM.STMT_EXECUTE)).toBe(1);
   });
 
   test('just as a write is sent, without a word, is a write that may have run', async () => {

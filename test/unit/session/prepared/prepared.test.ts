@@ -101,6 +101,14 @@ describe.each([
     expect(run(statement, execute(1, ['a'], false), one)).toEqual(execute(11, ['a'], true));
   });
 
+  test('for a connection that was lost meanwhile it stays as it is, and is no defect', () => {
+    const statement = statementWith(1);
+    const one = fakeBackend({ caps });
+    prepare(statement, one.connection, 10);
+    one.connection.destroy();
+    expect(run(statement, execute(1, ['a'], true), one)).toEqual(execute(1, ['a'], true));
+  });
+
   test('without parameters only the id changes', () => {
     const statement = statementWith(0);
     const one = fakeBackend({ caps });
