@@ -202,8 +202,8 @@ export interface Classification {
   readonly killTarget: number | null;
   /** For KILL: `KILL QUERY` (the connection lives on). */
   readonly killQueryOnly: boolean;
-  /** `@lagwise_gtid` is in it, which servers know nothing of. */
-  readonly namesToken: boolean;
+  /** `@lagwise_gtid` is in it, or a SET of another such variable: servers know nothing of them. */
+  readonly needsProxy: boolean;
 }
 
 /** What of the session's state decides how bytes are read. */

@@ -205,12 +205,15 @@ export class Scanner extends Verdict {
     return this.#lookup.kindBefore(this.lexer.start, isProcedure);
   }
 
-  /** The current token is a user variable: some of them are settings of the proxy. */
-  noteVariable(): void {
+  /**
+   * The current token is a user variable: some of them are settings of the proxy.
+   * @param isSet it is being set
+   */
+  noteVariable(isSet = false): void {
     const { start, end } = this.lexer;
     if (!isLagwiseName(this.#buf, start, end)) return;
     this.namesLagwise = true;
-    this.namesToken ||= isTokenName(this.#buf, start, end);
+    this.needsProxy ||= isSet || isTokenName(this.#buf, start, end);
   }
 
   #judgeView(views: RoutineFacts): void {

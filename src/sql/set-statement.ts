@@ -51,7 +51,7 @@ function parseItem(s: Scanner, inherited: number): number {
   const { lexer } = s;
   if (s.is(TOKEN.USER_VARIABLE)) {
     s.effects |= EFFECT.SETS_USER_VARIABLE;
-    s.noteVariable();
+    s.noteVariable(true);
     s.next();
     parseValue(s);
     return inherited;

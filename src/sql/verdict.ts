@@ -23,7 +23,7 @@ export class Verdict implements Classification {
   hintEnd = -1;
   killTarget: number | null = null;
   killQueryOnly = false;
-  namesToken = false;
+  needsProxy = false;
 
   /** Forgets the packet before. */
   protected clear(): void {
@@ -34,7 +34,7 @@ export class Verdict implements Classification {
     this.hintEnd = -1;
     this.killTarget = null;
     this.killQueryOnly = false;
-    this.namesToken = false;
+    this.needsProxy = false;
   }
 
   /** What the statement's first words say; the rest can only make it more careful. */

@@ -177,8 +177,8 @@ export class CommandPlanner {
     command.textAt = queryTextOffset(bytes, HEADER_BYTES, bytes.length, this.caps);
     command.reply = REPLY.RESULT;
     const found = this.judge.judgeQuery(command);
-    // As an ordinary user variable a token would be lost in silence, and with it what it promises.
-    if (found.reason === 'lagwise-setting' || found.namesToken) return PLAN.SETTING;
+    // As an ordinary user variable it would be lost in silence, and with it what it promises.
+    if (found.reason === 'lagwise-setting' || found.needsProxy) return PLAN.SETTING;
     if (found.reason === 'kill') {
       this.killTarget = found.killTarget;
       this.killQueryOnly = found.killQueryOnly;
@@ -200,7 +200,7 @@ export class CommandPlanner {
     }
     command.reply = REPLY.PREPARE;
     const found = this.judge.judgePrepare(command);
-    if (found.reason === 'lagwise-setting' || found.namesToken) return PLAN.SETTING_NOT_PREPARED;
+    if (found.reason === 'lagwise-setting' || found.needsProxy) return PLAN.SETTING_NOT_PREPARED;
     // Preparing runs nothing: the effects are those of each execution.
     command.effects = 0;
     const judgement = judgementOf(found, this.judge.context.routines);

@@ -68,4 +68,4 @@ function take(
   return token.check(brought.value) ?? policy.set(words) ?? token.bring(brought.value);
 }
 
-const NOT_PLAIN = `Cannot use @${TOKEN_VARIABLE} but in a SELECT of @lagwise_ variables alone, or a SET of them alone to plain words, strings and numbers`;
+const NOT_PLAIN = `Cannot set @lagwise_ variables but in a SET of them alone to plain words, strings and numbers, nor use @${TOKEN_VARIABLE} but there and in a SELECT of such variables alone`;
