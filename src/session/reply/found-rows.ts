@@ -12,7 +12,7 @@ import type { Command } from '../command/command.ts';
 /** What may be either, by its text. */
 const BY_TEXT: ReadonlySet<ReasonCode> = new Set(['show', 'server-variable', 'diagnostics']);
 /** They leave FOUND_ROWS() as it was, unless they read rows on the way. */
-const LEAVING_BUT_SELECT: ReadonlySet<ReasonCode> = new Set(['ddl', 'set-expression']);
+const LEAVING_BUT_SELECT: ReadonlySet<ReasonCode> = new Set(['load-data', 'ddl', 'set-expression']);
 const LEAVING: ReadonlySet<ReasonCode> = new Set([
   'help',
   'checksum',
@@ -76,7 +76,9 @@ export class FoundRows {
   /** A statement has ended on the connection. */
   note(connection: BackendConnection, command: Command, facts: ReplyFacts): void {
     this.byLast = false;
-    if (facts.errno !== 0) return;
+    // Of several statements some have run before the one that failed.
+    const hasRun = command.cause === 'multi-statement' && facts.status !== -1;
+    if (facts.errno !== 0 && !hasRun) return;
     const found = rowsFound(command, facts, connection);
     if (found === 'as-before') return;
     this.byLast = true;
