@@ -84,7 +84,8 @@ const PINS: readonly Pin[] = [
   },
   {
     name: 'GET_LOCK',
-    set: ["SELECT GET_LOCK('pinned', 0)"],
+    // The one before may still be leaving.
+    set: ["SELECT GET_LOCK('pinned', 20)"],
     use: [["SELECT IS_FREE_LOCK('pinned')", 0]],
     release: ["SELECT RELEASE_LOCK('pinned')"],
     // 1 is for whoever has the lock, and gives it away.
