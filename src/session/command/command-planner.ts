@@ -90,7 +90,9 @@ export class CommandPlanner {
     return this.command.cls;
   }
   get isAboutOneServer(): boolean {
-    return this.command.is(TRAIT.ABOUT_ONE_SERVER) || this.state.inServerSchema;
+    const { command, state } = this;
+    if (command.is(TRAIT.ABOUT_ONE_SERVER) || state.inServerSchema) return true;
+    return command.statement !== null && command.statement.inServerSchema;
   }
   get startsReadOnlyTransaction(): boolean {
     return (this.command.effects & EFFECT.STARTS_READ_ONLY_TRANSACTION) !== 0;

@@ -4,6 +4,7 @@ import type { StateProfile } from '../../pool/state-profile.ts';
 import type { Classification } from '../../sql/classification.ts';
 import type { RoutineFacts } from '../../sql/routine-facts.ts';
 import { COM } from '../../wire/command.ts';
+import { isServerSchema } from '../state/session-state.ts';
 
 /** Statements that one session may have prepared at a time; servers stop at 16 382 for all. */
 const MAX_STATEMENTS = 16_382;
@@ -38,6 +39,8 @@ export class PreparedStatement {
   /** What the client calls it. */
   readonly id: number;
   readonly shape: StatementShape;
+  /** Its names are those of the schema that it was prepared in, whatever the session's is now. */
+  readonly inServerSchema: boolean;
   judgement: Judgement;
   parameterCount = 0;
   /** Types of the parameters as the client last sent them (flag byte included), null never. */
@@ -55,6 +58,7 @@ export class PreparedStatement {
     this.owner = owner;
     this.id = given.id;
     this.shape = given.shape;
+    this.inServerSchema = isServerSchema(given.shape.profile.schema);
     this.judgement = given.judgement;
   }
 

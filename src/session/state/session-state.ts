@@ -28,7 +28,7 @@ export interface ReportedState {
 
 /** Schemas some or all of whose tables each server fills by itself. */
 const SERVER_SCHEMAS = new Set(['information_schema', 'mysql', 'performance_schema', 'sys']);
-const isServerSchema = (schema: string | null): boolean =>
+export const isServerSchema = (schema: string | null): boolean =>
   schema !== null && SERVER_SCHEMAS.has(schema.toLowerCase());
 
 /** A session's state as the server gave it at login. */

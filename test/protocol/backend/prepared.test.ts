@@ -10,7 +10,7 @@ import {
   idBody,
   type ScriptedClient,
 } from '../../support/scripted-client.ts';
-import { err, ok } from '../../support/scripted-replies.ts';
+import { err, ok, okWithState } from '../../support/scripted-replies.ts';
 import { freshCluster, useScriptedCluster } from '../../support/scripted-cluster.ts';
 import type { ScriptedServer } from '../../support/scripted-server.ts';
 import { until } from '../../support/until.ts';
@@ -64,6 +64,18 @@ describe('a prepared statement', () => {
       ]);
     },
   );
+
+  test('of a schema that tells of its server runs on the primary, whatever the schema is now', async () => {
+    const client = await cluster.connect({ database: 'performance_schema' });
+    const { id } = await client.prepare('SELECT VARIABLE_VALUE FROM global_variables');
+    for (const server of cluster.servers) {
+      server.when(/^USE app/, (session) => okWithState(session, [{ t: 'schema', schema: 'app' }]));
+    }
+    await client.query('USE app');
+    expect((await client.query('SELECT 1')).values).toEqual(['db2']);
+    await client.execute(id, [], false);
+    expect(cluster.counts(COM.STMT_EXECUTE)).toEqual([1, 0]);
+  });
 
   test('that is closed is unknown then, and stays on the servers for others', async () => {
     const client = await cluster.connect();
