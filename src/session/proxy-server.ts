@@ -17,6 +17,7 @@ import { isRefusal, type Login, logIn } from './login/login.ts';
 import type { SessionDeps } from './session-deps.ts';
 
 const SILENCE_SWEEP_MS = 1_000;
+const EMPTY = Buffer.alloc(0);
 
 /** Listens for clients and makes a session of each that logs in. */
 export class ProxyServer {
@@ -132,10 +133,11 @@ export class ProxyServer {
   ): void {
     const { compression } = login;
     const rest = channel.detach();
-    const stream =
+    const compressed =
       compression === null
-        ? channel.stream
+        ? null
         : new CompressedStream(channel.stream, compression.algorithm, compression.level);
+    const stream = compressed ?? channel.stream;
     try {
       const session = new ClientSession(
         this.deps,
@@ -143,7 +145,9 @@ export class ProxyServer {
         { ...login, stream, rest },
       );
       this.deps.sessions.add(session);
-      session.start(rest);
+      session.start(compressed === null ? rest : EMPTY);
+      // What came behind the handshake response is in compressed frames already.
+      if (rest.length > 0) compressed?.onBytes(rest);
     } catch (error) {
       // The client has its OK already: there is nothing more to be said to it.
       login.proof.connection?.destroy();

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { CAP, union } from '../../../src/wire/capability.ts';
 import { COM } from '../../../src/wire/command.ts';
+import { encodeCompressed } from '../../../src/wire/compressed-frame.ts';
 import {
   decodeLocalInfileRequest,
   encodeLocalInfileRequest,
 } from '../../../src/wire/packets/local-infile-request.ts';
+import { encodeQuery } from '../../../src/wire/packets/query.ts';
 import { STATUS } from '../../../src/wire/status.ts';
 import { frame } from '../../../src/wire/writer.ts';
 import { CLIENT_CAPS } from '../../support/scripted-client.ts';
@@ -462,6 +464,20 @@ describe('a replica behind the proxy', () => {
 });
 
 describe('compression', () => {
+  test('begins behind the handshake response, also of a client that does not wait for the OK', async () => {
+    const one = await freshCluster(1, { users: [{ user: 'app', password: PASSWORD }] });
+    const query = encodeCompressed(encodeQuery('SELECT 1', CLIENT_CAPS), 0, 'zlib', 6).bytes;
+    const client = await one.connect({
+      caps: union(CLIENT_CAPS, CAP.COMPRESS),
+      onPipe: (pipe) => {
+        const write = pipe.write.bind(pipe);
+        pipe.write = (bytes) => write(Buffer.concat([bytes, query]));
+      },
+    });
+    await until('the query arrives', () => one.db(1).count(/SELECT 1/) === 1);
+    client.close();
+  });
+
   test('is not asked of a server, whatever the client uses', async () => {
     const client = await cluster.connect({ caps: union(CLIENT_CAPS, CAP.FOUND_ROWS) });
     await client.query('SELECT 1');
