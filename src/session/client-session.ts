@@ -17,7 +17,7 @@ import type { Command } from './command/command.ts';
 import { type CommandPlanner, PLAN, type Plan } from './command/command-planner.ts';
 import type { CommandRunner, RunnerOwner } from './command/command-runner.ts';
 import { localAnswer } from './command/local-answers.ts';
-import { killAbandoned, killBackend } from './command/kill.ts';
+import { killAbandoned, killBackend, killedItself } from './command/kill.ts';
 import type { PreparedStatements } from './prepared/prepared-statements.ts';
 import { startReplication } from './client/replication-stream.ts';
 import { closeStatement, describeSession, resetConnection } from './command/session-commands.ts';
@@ -285,7 +285,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
 
   async kill(what: 'QUERY' | 'CONNECTION', by: Killer): Promise<void> {
     await killBackend(this.deps, this, what, by);
-    if (what === 'CONNECTION') this.end('killed', null);
+    if (what === 'CONNECTION') this.end('killed', by.isOwn ? killedItself(this.flavor) : null);
   }
 
   drain(): void {

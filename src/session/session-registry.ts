@@ -42,6 +42,8 @@ export interface RegisteredSession {
 export interface Killer {
   readonly user: string;
   readonly password: Buffer;
+  /** The session kills itself, and its KILL awaits an answer. */
+  readonly isOwn: boolean;
 }
 
 /** All sessions of the proxy by their ids. */

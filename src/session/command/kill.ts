@@ -10,6 +10,7 @@ import type { Killer } from '../session-registry.ts';
 import type { Identity } from '../../pool/identity.ts';
 import type { ConnId } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { Flavor } from '../../topology/snapshot.ts';
 
 /**
  * KILL with the proxy's own connection ids: what a client sees as its id is never a server's
@@ -19,7 +20,7 @@ import type { Logger } from '../../lib/logger.ts';
  */
 export async function killConnection(
   deps: SessionDeps,
-  by: { readonly identity: Identity },
+  by: { readonly id: ConnId; readonly identity: Identity },
   planner: Pick<CommandPlanner, 'killTarget' | 'killQueryOnly'>,
 ): Promise<'ok'> {
   const { killTarget, killQueryOnly } = planner;
@@ -31,8 +32,11 @@ export async function killConnection(
         : `Unknown thread id: ${killTarget}`;
     throw new ServerRefusedError('(none)', { code: 1094, sqlState: 'HY000', message });
   }
+  // The statement that a session interrupts by it is the KILL itself.
+  const isOwn = target.id === by.id;
+  if (isOwn && killQueryOnly) throw interrupted();
   const { user, password } = by.identity;
-  await target.kill(killQueryOnly ? 'QUERY' : 'CONNECTION', { user, password });
+  await target.kill(killQueryOnly ? 'QUERY' : 'CONNECTION', { user, password, isOwn });
   return 'ok';
 }
 
@@ -51,6 +55,14 @@ const INTERRUPTED = {
   sqlState: '70100',
   message: 'Query execution was interrupted',
 } as const;
+/** MariaDB's ER_CONNECTION_KILLED. */
+const KILLED = { code: 1927, sqlState: '70100', message: 'Connection was killed' } as const;
+
+const interrupted = (): ServerRefusedError => new ServerRefusedError('(none)', INTERRUPTED);
+
+/** What a server answers to a session that kills itself, before it closes the connection. */
+export const killedItself = (flavor: Flavor): ServerRefusedError =>
+  flavor === 'mariadb' ? new ServerRefusedError('(none)', KILLED) : interrupted();
 
 /**
  * Kills what a session runs, or its connections, on the servers. The killer's own account does it,
@@ -71,7 +83,7 @@ export async function killBackend(
   }
   if (by.user !== target.identity.user) await judgeKill(deps, target, what, by);
   if (exchange.current === null) {
-    target.waits.interrupt(new ServerRefusedError('(none)', INTERRUPTED));
+    target.waits.interrupt(interrupted());
   }
 }
 
@@ -114,7 +126,8 @@ async function killThread(
   on: BackendConnection,
   kill: { what: 'QUERY' | 'CONNECTION'; by: Killer },
 ): Promise<void> {
-  const identity = { ...target.identity, ...kill.by };
+  const { user, password } = kill.by;
+  const identity = { ...target.identity, user, password };
   const work = deps.pool.kill(on.server, identity, kill.what, on.threadId);
   const arrived = Promise.allSettled([on.killing, work]);
   on.killing = arrived;

@@ -1,4 +1,5 @@
 import { assertNever } from '../../lib/errors.ts';
+import type { ConnId } from '../../lib/ids.ts';
 import type { CommandPlanner } from './command-planner.ts';
 import { PLAN } from './command-planner.ts';
 import { killConnection } from './kill.ts';
@@ -11,6 +12,7 @@ import { tokenOf } from '../reads/token.ts';
 export type SlowPlan = typeof PLAN.KILL | typeof PLAN.PROCESS_LIST | typeof PLAN.SETTING;
 
 type Asking = Parameters<typeof answerProcessList>[1] & {
+  readonly id: ConnId;
   readonly planner: Pick<CommandPlanner, 'killTarget' | 'killQueryOnly'>;
 };
 
