@@ -317,7 +317,7 @@ export class CommandRunner implements ExchangeOwner {
     const fateOf = (connection: BackendConnection) => {
       if (backends.keepsOwn) return 'quit';
       if (this.tieOf(connection) === null) return 'reuse';
-      return this.state.pins.mayReset ? 'reset' : 'quit';
+      return this.state.mayReset ? 'reset' : 'quit';
     };
     backends.releaseAll(fateOf);
     this.state.pins.clearAll();

@@ -1,5 +1,9 @@
 import type { ConnId } from '../../lib/ids.ts';
+import { ServerRefusedError } from '../../pool/server-refused-error.ts';
 import { closeOn } from '../../pool/statement-cache.ts';
+import { encodeQuery } from '../../wire/packets/query.ts';
+import { REPLY } from '../../wire/reply-kinds.ts';
+import { decodeOnlyValue } from '../../wire/text-resultset.ts';
 import type { Command } from './command.ts';
 import type { CommandRunner } from './command-runner.ts';
 import type { PreparedStatements } from '../prepared/prepared-statements.ts';
@@ -29,6 +33,7 @@ export async function resetConnection(session: {
   readonly prepared: PreparedStatements;
 }): Promise<'ok'> {
   const { runner, state, prepared } = session;
+  if (state.setsTrackers) await learnSchema(runner, state);
   await runner.backends.reset();
   prepared.clear();
   runner.resetTransaction();
@@ -37,6 +42,16 @@ export async function resetConnection(session: {
   state.reset();
   runner.settle();
   return 'ok';
+}
+
+/** It outlives the reset, and USE is no longer reported where the client has turned that off. */
+async function learnSchema({ backends, binding }: CommandRunner, state: SessionState) {
+  const { pinnedTo } = binding;
+  if (pinnedTo === null || pinnedTo.isClosed) return;
+  const query = encodeQuery('SELECT DATABASE()', pinnedTo.caps);
+  const [told] = await backends.swallow(pinnedTo, query, [REPLY.RESULT]);
+  if (told?.error) throw new ServerRefusedError(pinnedTo.server.id, told.error);
+  if (told !== undefined) state.setSchema(decodeOnlyValue(told.result, pinnedTo.caps));
 }
 
 /** What the list of sessions shows of one. */

@@ -179,7 +179,7 @@ export class SessionBackends {
     const { user, deps } = { ...this.options };
     await this.leftovers.reset(this.held);
     for (const connection of this.held) {
-      if (!this.state.pins.mayReset) {
+      if (!this.state.mayReset) {
         this.release(connection, 'quit');
         continue;
       }

@@ -98,6 +98,14 @@ export class SessionState {
     return this.carried;
   }
 
+  /**
+   * Whether a reset makes a connection of the session good for others. It keeps the schema, which is
+   * not known where the client has turned its reports off.
+   */
+  get mayReset(): boolean {
+    return this.pins.mayReset && !this.setsTrackers;
+  }
+
   /** Status flags for an answer that the proxy makes itself. */
   get status(): number {
     return (

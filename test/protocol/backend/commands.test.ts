@@ -11,7 +11,7 @@ import { encodeQuery } from '../../../src/wire/packets/query.ts';
 import { STATUS } from '../../../src/wire/status.ts';
 import { frame } from '../../../src/wire/writer.ts';
 import { CLIENT_CAPS } from '../../support/scripted-client.ts';
-import { definition, err, ok, okWithState, variable } from '../../support/scripted-replies.ts';
+import { definition, err, ok, okWithState, row, variable } from '../../support/scripted-replies.ts';
 import { freshCluster, useScriptedCluster } from '../../support/scripted-cluster.ts';
 import { PASSWORD, type ServerSession } from '../../support/scripted-server.ts';
 import { until } from '../../support/until.ts';
@@ -55,6 +55,40 @@ describe('COM_RESET_CONNECTION', () => {
     expect(cluster.db(1).trackerStatements).toBe(before + 1);
     expect(cluster.db(1).count(COM.RESET_CONNECTION)).toBe(1);
     expect(cluster.counts(/^SET SESSION time_zone/)).toEqual([0, 0]);
+  });
+
+  test('keeps a schema that the server does not report any more', async () => {
+    const client = await cluster.connect({ database: 'app' });
+    await client.query('SET session_track_schema = 0');
+    for (const server of cluster.servers) {
+      server.when(/DATABASE\(\)/, (session) => row(session, 'shop'));
+    }
+    await client.query('USE shop');
+    await client.command(COM.RESET_CONNECTION);
+    await until(
+      'reads leave the primary',
+      async () => (await client.query('SELECT 1')).values[0] === 'db2',
+    );
+    const [last] = cluster
+      .db(2)
+      .received.filter(({ com }) => com === COM.INIT_DB)
+      .slice(-1);
+    expect(last?.text).toBe('shop');
+  });
+
+  test('closes a connection whose schema is not known, and so does the end of the session', async () => {
+    const client = await cluster.connect();
+    for (const server of cluster.servers) {
+      server.when(/DATABASE\(\)/, (session) => row(session, 'shop'));
+    }
+    for (const end of [COM.RESET_CONNECTION, COM.QUIT]) {
+      await client.query('SET session_track_schema = 0');
+      await client.query('USE shop');
+      const used = cluster.db(1).received.at(-1)?.session;
+      client.post(end);
+      await until('it is closed', () => used?.pipe.isClosed === true);
+    }
+    expect(cluster.counts(COM.RESET_CONNECTION)).toEqual([0, 0]);
   });
 
   test('ends a transaction', async () => {
@@ -407,6 +441,18 @@ describe('KILL', () => {
     await victim.untilClosed();
     // The connections that it used may be another client's by now.
     expect(cluster.counts(/KILL/)).toEqual([0, 0]);
+  });
+
+  test('of one’s own id is interrupted itself, and of the connection ends it behind that', async () => {
+    const client = await cluster.connect();
+    await client.query('BEGIN');
+    const { threadId } = client.greeting;
+    const error = { code: 1317, sqlState: '70100', message: 'Query execution was interrupted' };
+    expect((await client.query(`KILL QUERY ${threadId}`)).error).toEqual(error);
+    expect((await client.query('SELECT 1')).values).toEqual(['db1']);
+    expect((await client.query(`KILL ${threadId}`)).error).toEqual(error);
+    await client.untilClosed();
+    expect(cluster.counts(/^KILL/)).toEqual([1, 0]);
   });
 
   test('of an id that no session has is refused as a server does, and reaches none', async () => {
