@@ -45,12 +45,16 @@ export class ReplicaMetrics {
 
   /** A replica begins to rest. */
   ejected(server: ServerId, reason: EjectionReason): void {
+    this.#counterOf(server).inc(reason);
+  }
+
+  #counterOf(server: ServerId): ClosedCounter<EjectionReason> {
     let counter = this.#ejections.get(server);
     if (counter === undefined) {
       counter = new ClosedCounter(EJECTION_REASONS);
       this.#ejections.set(server, counter);
     }
-    counter.inc(reason);
+    return counter;
   }
 
   #expose(
@@ -70,6 +74,8 @@ export class ReplicaMetrics {
   }
 
   *#ejectionSamples(): Generator<Sample> {
+    // Prometheus sees no increase in a series that begins with 1: each replica's begin with 0.
+    for (const { server } of this.#shares()) this.#counterOf(server);
     for (const [server, counter] of this.#ejections) {
       for (const { labels, value } of samplesOf(counter, 'reason')) {
         yield { labels: { server, ...labels }, value };

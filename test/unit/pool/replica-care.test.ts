@@ -130,6 +130,10 @@ describe('a replica that comes back', () => {
 describe('a replica that stands out', () => {
   it('by errors rests, is told of once, and comes back by the ramp', async () => {
     publish();
+    // A series that began with its first rest would show Prometheus no increase.
+    expect(await scrape()).toContain(
+      'lagwise_replica_ejections_total{server="db2",reason="errors"} 0\n',
+    );
     pass(3750, reads('db2', { faults: 3 }));
     expect(resting.size).toBe(0);
     pass(2250, reads('db2', { faults: 3 }));

@@ -33,4 +33,13 @@ describe('dashboards and alert rules', () => {
     const { panels } = JSON.parse(text) as { panels: readonly { id: number }[] };
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
   });
+
+  // What the expressions do, grafana/alerts.test.yml tries; promtool is not everywhere.
+  it('replicas are missed only where there is more than one server', () => {
+    const alerts = textsIn('grafana', 'alerts.yml').join('').split('- alert: ');
+    for (const name of ['LagwiseNoReplica', 'LagwiseReadsLoadThePrimary']) {
+      const alert = alerts.find((text) => text.startsWith(`${name}\n`));
+      expect(alert).toContain('and count by (job, instance) (lagwise_server_up) > 1\n');
+    }
+  });
 });
