@@ -4,9 +4,13 @@ import { isEligible, type ReplicaDemand } from './replica-demand.ts';
 import { costOf, countedLatencyMs, effectiveWeight } from './replica-figures.ts';
 import { isNear, isOverrun, MOVE_AWAY, STAY_AWAY } from './replica-zone.ts';
 
-/** A replica is left for another only if that one has clearly fewer sessions. */
+/**
+ * A replica is left for another only if that one has clearly fewer sessions. No more than one on
+ * top: with few sessions, as of a client's small pool, a replica that came back would stay empty. A
+ * session that has moved is never sent back by the same figures.
+ */
 const MOVE_FACTOR = 1.5;
-const MOVE_MARGIN = 3;
+const MOVE_MARGIN = 1;
 
 /**
  * Where a session should read from now instead of from `reader`, which still would do; null to

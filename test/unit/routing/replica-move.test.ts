@@ -26,12 +26,32 @@ describe('a session moves', () => {
   const two = [replica('db2'), replica('db3')];
 
   it.each([
-    [7, 2, 'db3'],
-    [6, 2, 'stays'],
-    [4, 0, 'db3'],
-    [3, 0, 'stays'],
+    [5, 2, 'db3'],
+    [4, 2, 'stays'],
+    [3, 1, 'db3'],
+    [2, 1, 'stays'],
+    [2, 0, 'db3'],
+    [1, 0, 'stays'],
   ])('from %i sessions to %i: %s', (own, others, expected) => {
     expect(moved(two, { db2: { readers: own }, db3: { readers: others } })).toBe(expected);
+  });
+
+  it('and does not come back by the same figures, whatever the weights', () => {
+    for (const weight of [1, 2, 3, 7]) {
+      const servers = [replica('db2'), replica('db3', { weight })];
+      for (let own = 1; own <= 12; own += 1) {
+        for (let others = 0; others <= 12; others += 1) {
+          const known = { db2: { readers: own }, db3: { readers: others } };
+          const there = { db2: { readers: own - 1 }, db3: { readers: others + 1 } };
+          if (moved(servers, known) === 'db3') {
+            expect(moved(servers.toReversed(), there), `${own}, ${others}`).toBe('stays');
+          }
+          if (moved(servers.toReversed(), there) === 'db2') {
+            expect(moved(servers, known), `${own}, ${others}`).toBe('stays');
+          }
+        }
+      }
+    }
   });
 
   it('by weight: three times the sessions are right for three times the weight', () => {
@@ -43,8 +63,8 @@ describe('a session moves', () => {
   it('to one that comes back, but no more than its part', () => {
     const at = (readers: number, ramp: number) =>
       moved(two, { db2: { readers: 100 }, db3: { readers, ramp } });
-    expect([at(0, 0.1), at(4, 0.1), at(5, 0.1)]).toEqual(['db3', 'db3', 'stays']);
-    expect([at(5, 0.5), at(32, 0.5)]).toEqual(['db3', 'stays']);
+    expect([at(0, 0.1), at(5, 0.1), at(6, 0.1)]).toEqual(['db3', 'db3', 'stays']);
+    expect([at(5, 0.5), at(33, 0.5)]).toEqual(['db3', 'stays']);
   });
 
   it('not to where it would wait for longer', () => {

@@ -102,14 +102,14 @@ describe('a session', () => {
     expect(chosen(both())).toBe('db2');
     pool.loadOf('db2').inFlight = 500;
     expect(chosen(both())).toBe('db2');
-    pool.loadOf('db2').readers = 6;
+    pool.loadOf('db2').readers = 4;
     pool.loadOf('db3').readers = 2;
     expect(chosen(both())).toBe('db2');
-    pool.loadOf('db2').readers = 7;
+    pool.loadOf('db2').readers = 5;
     pool.loadOf('db2').movable = 3;
     expect(chosen(both())).toBe('db3');
     expect(pool.loadOf('db2').movable).toBe(2);
-    expect(readers()).toEqual([6, 3]);
+    expect(readers()).toEqual([4, 3]);
   });
 
   test('does not move to where it may not read', () => {

@@ -185,11 +185,11 @@ describe('reads', () => {
 
   test('move to a replica that has clearly less to do, not for a little', async () => {
     await obtain('replica');
-    pool.loadOf('db2').readers = 4;
+    pool.loadOf('db2').readers = 2;
     pool.loadOf('db3').readers = 1;
     publish(primary(), view('db2'), view('db3'));
     expect(await obtain('replica')).toBe('db2');
-    pool.loadOf('db2').readers = 5;
+    pool.loadOf('db2').readers = 3;
     publish(primary(), view('db2'), view('db3'));
     expect(await obtain('replica')).toBe('db3');
   });
