@@ -33,6 +33,8 @@ export interface AdminServerOptions {
   /** What is known of statements; absent where nothing is kept. */
   readonly statements?: StatementKnowledge;
   readonly logger: Logger;
+  /** How long a client may leave its answer where it is; shorter in tests. */
+  readonly stallMs?: number;
 }
 
 /** A running admin server. */
@@ -45,6 +47,8 @@ export interface AdminServer {
 /** Requests are one line and a few headers; whoever needs longer is not a client of ours. */
 const REQUEST_TIMEOUT_MS = 5000;
 const KEEP_ALIVE_MS = 5000;
+/** Whoever asks and does not read would hold one of the few connections for ever. */
+const STALL_MS = 10_000;
 /** Prometheus, a probe or two, a few people. The rest of the file descriptors is for MySQL. */
 const MAX_CONNECTIONS = 64;
 const MAX_HEADER_BYTES = 8192;
@@ -92,6 +96,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
+  server.timeout = options.stallMs ?? STALL_MS;
   await listen(server, options);
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : options.port;

@@ -7,6 +7,7 @@ import {
 } from '../../../src/admin/http-server.ts';
 import { createTelemetry } from '../../../src/telemetry/telemetry.ts';
 import { aServer, aSnapshot } from '../../support/snapshots.ts';
+import { until } from '../../support/until.ts';
 
 const lines: string[] = [];
 const telemetry = createTelemetry({
@@ -104,6 +105,25 @@ describe('the admin server', () => {
     socket.end('\x00\x01garbage\r\n\r\n');
     const chunks = await socket.setEncoding('utf8').toArray();
     expect(chunks.join('')).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  test('clients that ask and do not read cannot keep others out', async () => {
+    const metrics = async () => 'x'.repeat(4 * 1024 * 1024);
+    const base = await start({ stallMs: 2500, registry: { metrics, contentType: 'text/plain' } });
+    const deaf = Array.from({ length: 64 }, () => connect(Number(new URL(base).port)));
+    const health = () =>
+      fetch(`${base}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    await Promise.all(deaf.map((socket) => new Promise((done) => socket.once('connect', done))));
+    for (const socket of deaf) {
+      socket.on('error', () => undefined).pause();
+      socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    }
+    expect(await health()).toBe(false);
+    await until('they are cut', health);
+    for (const socket of deaf) socket.destroy();
   });
 
   test('close cuts connections that a client keeps open', async () => {
