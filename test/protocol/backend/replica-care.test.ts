@@ -67,6 +67,8 @@ describe('a replica that stands out', () => {
 
   test.each([
     ['by errors of its own rests', 1030, true],
+    ['by a damaged index of InnoDB rests', 1712, true],
+    ['by a tablespace that it has lost rests', 1814, true],
     ['by errors of statements does not', 1064, false],
   ])('%s', async (_, code, rests) => {
     const cluster = await freshCluster(3, { routing });
