@@ -68,13 +68,17 @@ export function tableNames(
 interface Level {
   /** Names of tables may follow: behind FROM, JOIN or a comma between them. */
   inTables: boolean;
+  /**
+   * Common table expressions of a WITH that stands here, in lower case, and the token from which on
+   * the name means them: `WITH t AS (SELECT … FROM t)` reads a table.
+   */
+  readonly expressions: Map<string, number>;
 }
 
 class TableFinder {
   readonly #cursor: TokenCursor;
   readonly #tables = new Map<string, TableName>();
-  readonly #expressions = new Set<string>();
-  readonly #levels: Level[] = [{ inTables: false }];
+  readonly #levels: Level[] = [newLevel()];
 
   constructor(cursor: TokenCursor) {
     this.#cursor = cursor;
@@ -90,14 +94,11 @@ class TableFinder {
   }
 
   found(): TableName[] {
-    const tables = [...this.#tables.values()];
-    return tables.filter(
-      ({ schema, table }) => schema !== null || !this.#expressions.has(table.toLowerCase()),
-    );
+    return [...this.#tables.values()];
   }
 
   get #level(): Level {
-    return this.#levels.at(-1) ?? { inTables: false };
+    return this.#levels.at(-1) ?? newLevel();
   }
 
   #step(): boolean {
@@ -109,8 +110,8 @@ class TableFinder {
     cursor.at++;
     if (token.kind === TOKEN.SEMICOLON) return cursor.atEnd();
     if (token.kind === TOKEN.OPEN) {
-      this.#levels.push({ inTables: false });
-      // `FROM (t JOIN u)`: tables stand in parentheses, too.
+      this.#levels.push(newLevel());
+      // `FROM (t JOIN u)`, `FROM ((t))`: tables stand in parentheses, too.
       if (this.#isTableParenthesis()) return this.#takeTable();
     } else if (token.kind === TOKEN.CLOSE) this.#levels.pop();
     else if (token.kind === TOKEN.COMMA && this.#level.inTables) return this.#takeTable();
@@ -126,7 +127,9 @@ class TableFinder {
     const isJoin = word === 'JOIN' && !isHint;
     const isPlace = before?.kind === TOKEN.COMMA || word === 'FROM' || isJoin;
     const isNested = before?.kind === TOKEN.OPEN;
-    return outer?.inTables === true && (isPlace || isNested) && isNameToken(this.#cursor.peek());
+    const next = this.#cursor.peek();
+    const mayFollow = isNameToken(next) || next?.kind === TOKEN.OPEN;
+    return outer?.inTables === true && (isPlace || isNested) && mayFollow;
   }
 
   #word(word: string): boolean {
@@ -216,8 +219,7 @@ class TableFinder {
   #takeExpressions(): boolean {
     const cursor = this.#cursor;
     if (!this.#atStatementStartOrWith()) return true;
-    cursor.take('RECURSIVE');
-    return this.#takeExpression();
+    return this.#takeExpression(cursor.take('RECURSIVE'));
   }
 
   #atStatementStartOrWith(): boolean {
@@ -225,11 +227,10 @@ class TableFinder {
     return !['ROLLUP', 'TIES', 'QUERY', 'CONSISTENT'].some((word) => this.#cursor.isWord(word));
   }
 
-  #takeExpression(): boolean {
+  #takeExpression(isRecursive: boolean): boolean {
     const cursor = this.#cursor;
     const name = cursor.peek();
     if (name === undefined || !isNameToken(name)) return false;
-    this.#expressions.add(name.text.toLowerCase());
     cursor.at++;
     if (cursor.peek()?.kind === TOKEN.OPEN) {
       while (cursor.peek() !== undefined && cursor.peek()?.kind !== TOKEN.CLOSE) cursor.at++;
@@ -239,11 +240,12 @@ class TableFinder {
     const open = cursor.peek();
     if (open?.kind !== TOKEN.OPEN) return false;
     const close = this.#closeOf(cursor.at);
+    this.#level.expressions.set(name.text.toLowerCase(), isRecursive ? cursor.at : close);
     // The next expression, if one follows, is entered before the bodies are read.
     if (close >= 0 && cursor.tokens[close + 1]?.kind === TOKEN.COMMA) {
       const at = cursor.at;
       cursor.at = close + 2;
-      const understood = this.#takeExpression();
+      const understood = this.#takeExpression(isRecursive);
       cursor.at = at;
       return understood;
     }
@@ -280,6 +282,16 @@ class TableFinder {
   }
 
   #add({ schema, name }: QualifiedName): void {
+    if (schema === null && this.#isExpression(name.toLowerCase())) return;
     this.#tables.set(JSON.stringify([schema, name]), { schema, table: name });
   }
+
+  #isExpression(name: string): boolean {
+    return this.#levels.some(({ expressions }) => {
+      const from = expressions.get(name);
+      return from !== undefined && this.#cursor.at > from;
+    });
+  }
 }
+
+const newLevel = (): Level => ({ inTables: false, expressions: new Map() });
