@@ -7,7 +7,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      // Properties run hundreds of cases: a loaded machine needs longer than the usual 5 s.
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
       { test: { name: 'traces', include: ['test/traces/**/*.test.ts'] } },
       {
         test: { name: 'protocol', include: ['test/protocol/**/*.test.ts'], testTimeout: 20_000 },

@@ -121,6 +121,13 @@ function noteHint(s: Scanner, buf: Buffer, start: number, end: number): void {
   s.hintEnd = commentEnd(buf, hint, limit);
 }
 
+/** Among other statements it would reach a server, where its id is that of somebody else's thread. */
+function refuseKill(s: Scanner): void {
+  s.become('local', 'kill');
+  s.killTarget = null;
+  s.effects = 0;
+}
+
 /** Whether the one statement does nothing but set, or ask for, variables of the proxy. */
 function isLagwiseMatter(
   s: Scanner,
@@ -200,13 +207,16 @@ export class Classifier {
 
   /** Several statements in one packet: the effects of all of them, the class of none. */
   #furtherStatements(s: Scanner): void {
+    let kills = s.reason === 'kill';
     while (s.lexer.kind > TOKEN.BAD) {
       s.separate();
       s.begin();
       this.#statement(s);
+      kills ||= s.reason === 'kill';
       while (s.lexer.kind === TOKEN.SEMICOLON) s.next();
     }
     s.become('unknown', 'multi-statement');
+    if (kills) refuseKill(s);
   }
 
   /** The rest of the statement was not looked at; only a write is sure to stay what it is. */

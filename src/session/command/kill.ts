@@ -28,7 +28,7 @@ export async function killConnection(
   if (target === undefined) {
     const message =
       killTarget === null
-        ? 'lagwise: KILL takes a plain connection id here'
+        ? 'lagwise: KILL takes a plain connection id here, and is a statement of its own'
         : `Unknown thread id: ${killTarget}`;
     throw new ServerRefusedError('(none)', { code: 1094, sqlState: 'HY000', message });
   }

@@ -292,6 +292,19 @@ describe('details of single statements', () => {
     expect({ killTarget, killQueryOnly }).toEqual({ killTarget: target, killQueryOnly: queryOnly });
   });
 
+  test.each(['SELECT 1; KILL 5', 'KILL 5; SELECT 1', 'SELECT 1; KILL QUERY 5; DELETE FROM t'])(
+    '%s is not for a server: the id would be a stranger’s there',
+    (text) => {
+      const { cls, reason, killTarget, effects } = classified(text);
+      expect({ cls, reason, killTarget, effects }).toEqual({
+        cls: 'local',
+        reason: 'kill',
+        killTarget: null,
+        effects: 0,
+      });
+    },
+  );
+
   test('a statement over the bound is a write by its first word, or unknown', () => {
     const filler = 'x'.repeat(MAX_STATEMENT_BYTES);
     expect(judge(`INSERT INTO t VALUES ('${filler}')`)).toBe('write/dml');

@@ -173,6 +173,7 @@ describe('commands', () => {
     ['KILL CONNECTION 12', 12, false],
     ['KILL QUERY 12', 12, true],
     ['KILL @id', null, false],
+    ['SELECT 1; KILL 12', null, false],
   ])('%s', (sql, target, queryOnly) => {
     expect(query(sql)).toBe(PLAN.KILL);
     expect([planner.killTarget, planner.killQueryOnly]).toEqual([target, queryOnly]);
