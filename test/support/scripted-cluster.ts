@@ -139,8 +139,9 @@ export class ScriptedCluster {
     };
     return {
       ...sections,
-      // Each login is judged: what a test does must not hang on the time since the one before it.
-      pool: { connectTimeoutMs: 1000, trustLoginMs: 0, ...asObject(part['pool']) },
+      // Each login is judged, and nothing is opened ahead of need: what a test sees must not hang on
+      // the time since the one before it, or until the next sweep.
+      pool: { connectTimeoutMs: 1000, trustLoginMs: 0, minIdle: 0, ...asObject(part['pool']) },
       listen: { port: 0, tls: { mode: 'off' }, ...asObject(part['listen']) },
       monitor: {
         user: MONITOR_USER,
