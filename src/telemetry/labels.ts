@@ -45,6 +45,7 @@ export const FALLBACK_REASONS = [
   'lost', // the chosen one was lost before the first byte of the answer
   'read-only', // the replica refused it as a write: a misroute, corrected
   'missing-object', // the replica did not know schema, table, column or routine (yet)
+  'server-fault', // the replica failed by a fault of its own: disk, memory, damaged files
 ] as const;
 export type FallbackReason = (typeof FALLBACK_REASONS)[number];
 

@@ -90,6 +90,8 @@ export class ErrorReplies {
     const onReplica = connection === this.backends.replicaConnection;
     const verdict = verdictOnError(command, error, onReplica);
     if (verdict === 'pass') return false;
+    // The primary is not to carry the reads of a replica that fails.
+    if (verdict === 'server-fault' && deps.config.routing.fallback === 'error') return false;
     if (verdict === 'not-run' || verdict === 'not-prepared' || verdict === 'too-many-statements') {
       this.repair(connection, verdict);
       return true;
@@ -117,7 +119,8 @@ export class ErrorReplies {
         command.effects |= EFFECT.OPAQUE;
         command.misrouted = true;
       }
-      this.judge.learn(command, verdict);
+      if (verdict === 'server-fault') connection.load.faults += 1;
+      else this.judge.learn(command, verdict);
       deps.metrics.statements.fallbacks.inc(verdict);
     }
     this.leave(connection);

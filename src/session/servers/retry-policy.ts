@@ -1,3 +1,4 @@
+import { SERVER_FAULTS } from '../../pool/server-faults.ts';
 import { decodeErr } from '../../wire/packets/err.ts';
 import { COM } from '../../wire/command.ts';
 import type { Command } from '../command/command.ts';
@@ -22,6 +23,8 @@ export type ErrorVerdict =
   | 'read-only'
   /** The replica may only be behind: the primary knows. */
   | 'missing-object'
+  /** The replica failed by a fault of its own, not by the statement's. */
+  | 'server-fault'
   /** The primary was demoted before the proxy saw it; the write has not run. */
   | 'demoted'
   /** It refused a write in a transaction that the client itself began as read-only. */
@@ -65,5 +68,6 @@ export function verdictOnError(command: Command, error: Buffer, onReplica: boole
   }
   if (!command.isRepeatable) return 'pass';
   if (REPLICA_READ_ONLY.has(code)) return 'read-only';
-  return BEHIND_ERRORS.has(code) ? 'missing-object' : 'pass';
+  if (BEHIND_ERRORS.has(code)) return 'missing-object';
+  return SERVER_FAULTS.has(code) ? 'server-fault' : 'pass';
 }

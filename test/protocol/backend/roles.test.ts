@@ -39,6 +39,27 @@ describe('what a replica refuses', () => {
     },
   );
 
+  test('because it cannot read its own files runs on the primary, and is held against it', async () => {
+    const client = await cluster.connect();
+    const fallbacks = 'lagwise_replica_fallbacks_total{reason="server-fault"}';
+    const before = await cluster.metric(fallbacks);
+    cluster.db(2).when(/SELECT damaged/, err(1712, 'Index t is corrupted'));
+    expect((await client.query('SELECT damaged FROM t')).values).toEqual(['db1']);
+    expect(cluster.counts(/damaged/)).toEqual([1, 1]);
+    expect(await cluster.metric(fallbacks)).toBe(before + 1);
+    // It is no matter of the statement: the next of its like tries the replica again.
+    await client.query('SELECT damaged FROM t');
+    expect(cluster.counts(/damaged/)).toEqual([2, 2]);
+  });
+
+  test('because it cannot read its own files is the answer where the primary takes no reads', async () => {
+    const strict = await freshCluster(2, { routing: { fallback: 'error' } });
+    const client = await strict.connect();
+    strict.db(2).when(/SELECT damaged/, err(1712, 'Index t is corrupted'));
+    expect((await client.query('SELECT damaged FROM t')).error?.code).toBe(1712);
+    expect(strict.counts(/damaged/)).toEqual([0, 1]);
+  });
+
   test('and the primary does not know either is the primary’s own error', async () => {
     const client = await cluster.connect();
     for (const server of cluster.servers) {
