@@ -4,7 +4,6 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { NEIGHBOUR_TABLES, Neighbours } from '../support/crowd-neighbours.ts';
 import { FLAVORS } from '../support/flavors.ts';
 import { errorOf, rowsOf, useCluster, valueOf } from '../support/proxy.ts';
-import { until } from '../support/until.ts';
 
 const MAX_PER_SERVER = 3;
 const KEEP_MS = 2_000;
@@ -194,10 +193,7 @@ describe.each(FLAVORS)('on %s, three connections for many', (flavor) => {
     await sessions[0]?.query(
       'CREATE PROCEDURE known_results() BEGIN SELECT n FROM plain; SELECT id FROM plain; END',
     );
-    await until('the proxy knows what the procedure does', async () => {
-      const url = `http://127.0.0.1:${cluster.proxy.app.adminPort}/api/routines?limit=1000`;
-      return (await (await fetch(url)).text()).includes('known_results') ? true : null;
-    });
+    await cluster.proxy.untilRoutineKnown('known_results');
     for (const session of sessions) {
       const [results] = await session.query('CALL known_results()');
       expect((results as unknown[]).slice(0, 2)).toEqual([

@@ -111,6 +111,15 @@ export class TestProxy {
       ),
     );
   }
+
+  /** Waits until the catalogue of routines is current and tells of this one. */
+  async untilRoutineKnown(name: string): Promise<void> {
+    const url = `http://127.0.0.1:${this.app.adminPort}/api/routines?limit=1000`;
+    await until(`the proxy knows what ${name} does`, async () => {
+      if ((await this.metric('lagwise_routines_current')) !== 1) return null;
+      return (await (await fetch(url)).text()).includes(name) ? true : null;
+    });
+  }
 }
 
 /** The part of a configuration that a test sets; the rest comes from the lab. */
