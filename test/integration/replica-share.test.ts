@@ -7,7 +7,7 @@ import { until } from '../support/until.ts';
 
 const INTERVAL_MS = 250;
 const LIMIT_MS = 400;
-const RAMP_MS = 4000;
+const RAMP_MS = 8000;
 const SAMPLE_MS = 100;
 const SESSIONS = 24;
 /** What a loaded machine of two cores may add to what takes no time by itself. */
@@ -166,7 +166,11 @@ describe.each(FLAVORS)('the share of a replica of %s in the reads', (flavor) => 
     samples: readonly Sample[],
     { behindAtMs, backAtMs }: { behindAtMs: number; backAtMs: number },
   ): void {
-    const during = samples.filter(({ atMs }) => atMs > behindAtMs && atMs <= backAtMs);
+    // Whoever polls learns a little late that it has caught up: what it read by then is no fault.
+    const during = samples.filter(
+      ({ atMs, lagMs }) =>
+        atMs > behindAtMs && atMs <= backAtMs && (lagMs === null || lagMs > LIMIT_MS),
+    );
     const lastRead = during.filter(({ share }) => share > 0).at(-1)?.atMs ?? behindAtMs;
     const fellWithinMs = lastRead - behindAtMs;
     const shareIn = (fromMs: number, toMs: number) => {
@@ -182,8 +186,8 @@ describe.each(FLAVORS)('the share of a replica of %s in the reads', (flavor) => 
       `${flavor}: the last read went to the lagging replica ${Math.round(fellWithinMs)} ms (sampled each ${SAMPLE_MS} ms) after the limit was crossed at ${during[0]?.lagMs} ms; its share by second after it had caught up: ${shown}\n`,
     );
     expect(fellWithinMs).toBeLessThan(INTERVAL_MS * 2 + SLACK_MS);
-    // The ramp lets 3 of the 24 sessions in by then; without it a sixth of the reads are there.
-    expect(shareIn(0, 1000)).toBeLessThan(0.14);
+    // The ramp lets 2 of the 24 sessions in by then, 7 to 8 %. Without it, 15 to 21 % of the reads are there.
+    expect(shareIn(0, 1000)).toBeLessThan(0.11);
     expect(shareIn(0, 1000)).toBeLessThan(samples.at(-1)?.share ?? 0);
   }
 });
