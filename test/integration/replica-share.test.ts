@@ -186,7 +186,8 @@ describe.each(FLAVORS)('the share of a replica of %s in the reads', (flavor) => 
       `${flavor}: the last read went to the lagging replica ${Math.round(fellWithinMs)} ms (sampled each ${SAMPLE_MS} ms) after the limit was crossed at ${during[0]?.lagMs} ms; its share by second after it had caught up: ${shown}\n`,
     );
     expect(fellWithinMs).toBeLessThan(INTERVAL_MS * 2 + SLACK_MS);
-    // The ramp lets 2 of the 24 sessions in by then, 7 to 8 %. Without it, 15 to 21 % of the reads are there.
+    // The ramp lets 2 of the 24 sessions in by then: 7 to 8 % of the reads. Without it, 15 to 21 %
+    // are there.
     expect(shareIn(0, 1000)).toBeLessThan(0.11);
     expect(shareIn(0, 1000)).toBeLessThan(samples.at(-1)?.share ?? 0);
   }
