@@ -39,6 +39,8 @@ export class SocketStream implements ByteStream {
   private paused = false;
   /** Null where there is none to be had; undefined before the first write. */
   private writer: DirectWriter | null | undefined;
+  /** The socket itself may have bytes to send. Asking it costs what writing to its handle saves. */
+  private socketMayWrite = false;
 
   constructor(socket: Socket | TLSSocket) {
     this.socket = socket;
@@ -72,14 +74,16 @@ export class SocketStream implements ByteStream {
   }
 
   write(bytes: Buffer): boolean {
+    const { writer } = this;
+    if (writer && !this.socketMayWrite) return writer.write(bytes);
     const { socket } = this;
-    if (this.writer === undefined && !socket.connecting) {
+    if (writer === undefined && !socket.connecting) {
       this.writer = DirectWriter.of(socket, () => this.sink?.onDrain());
     }
     // Behind what the socket still has to send, as long as it has.
-    if (this.writer && socket.writableLength === 0 && !socket.destroyed) {
-      return this.writer.write(bytes);
-    }
+    this.socketMayWrite = socket.writableLength > 0;
+    if (this.writer && !this.socketMayWrite) return this.writer.write(bytes);
+    this.socketMayWrite = true;
     return socket.write(bytes);
   }
 

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { LagwiseError } from '../lib/errors.ts';
 import { SocketStream } from './byte-stream.ts';
-import { sharedRead } from './shared-read.ts';
+import { readDirectly, sharedRead } from './shared-read.ts';
 
 /** Where to connect, and by when. */
 export interface DialTarget {
@@ -20,6 +20,7 @@ export async function dial(target: DialTarget): Promise<SocketStream> {
   const stream = new SocketStream(socket);
   bind(stream);
   await connected(socket, target);
+  readDirectly(stream);
   return stream;
 }
 

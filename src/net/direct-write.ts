@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { getSystemErrorName } from 'node:util';
+import { handleOf, STREAM_WRAP, type StreamWrap, type WriteRequest } from './stream-wrap.ts';
 
 /** The part of a socket's handle that is used. */
 interface WritableHandle {
@@ -8,28 +9,13 @@ interface WritableHandle {
   writeBuffer(request: WriteRequest, bytes: Buffer): number;
 }
 
-interface WriteRequest {
-  /** Called when all of it is sent, if it was not at once; a negative status is an error. */
-  oncomplete?: (status: number) => void;
-}
-
-/** What Node's own sockets are made with. */
-interface StreamWrap {
-  readonly WriteWrap: new () => WriteRequest;
-  readonly streamBaseState: Int32Array;
-  /** Where in that state stands whether the last write was not done at once. */
-  readonly kLastWriteWasAsync: number;
-}
-
-const wrap = streamWrap();
 /** One that was not kept by a write serves for the next, of whatever socket. */
 let spare: WriteRequest | null = null;
 
 /**
  * Writes to the handle of a plain socket, past Node's streams, which cost more than half a
  * microsecond a write: a request object, a callback and a tick for what nearly always is done at
- * once. Neither the handle nor `process.binding` is documented API; where they are not to be had
- * `of` gives null, and the socket itself serves, only slower.
+ * once. Where the handle is not to be had `of` gives null, and the socket itself serves, only slower.
  */
 export class DirectWriter {
   /** Bytes that the kernel has not taken yet. */
@@ -57,9 +43,10 @@ export class DirectWriter {
    * @param onDrain everything is sent, and somebody was told to wait for that
    */
   static of(socket: Socket, onDrain: () => void): DirectWriter | null {
-    if (wrap === null || socket instanceof TLSSocket) return null;
-    const handle: unknown = Reflect.get(socket, '_handle');
-    return isWritable(handle) ? new DirectWriter(socket, { handle, made: wrap }, onDrain) : null;
+    if (STREAM_WRAP === null || socket instanceof TLSSocket) return null;
+    const handle = handleOf(socket);
+    if (handle === null || !isWritable(handle)) return null;
+    return new DirectWriter(socket, { handle, made: STREAM_WRAP }, onDrain);
   }
 
   /** Sends; false when the peer is slow and the caller should wait. An error ends the socket. */
@@ -102,30 +89,6 @@ export class DirectWriter {
   }
 }
 
-function isWritable(handle: unknown): handle is WritableHandle {
-  return typeof handle === 'object' && handle !== null && 'writeBuffer' in handle;
-}
-
-function streamWrap(): StreamWrap | null {
-  const binding: unknown = Reflect.get(process, 'binding');
-  if (typeof binding !== 'function') return null;
-  try {
-    const found: unknown = Reflect.apply(binding, process, ['stream_wrap']);
-    return isStreamWrap(found) ? found : null;
-  } catch {
-    // Node's permission model forbids it: sockets are written to as everybody does.
-    return null;
-  }
-}
-
-function isStreamWrap(found: unknown): found is StreamWrap {
-  if (typeof found !== 'object' || found === null) return false;
-  return (
-    'WriteWrap' in found &&
-    typeof found.WriteWrap === 'function' &&
-    'streamBaseState' in found &&
-    found.streamBaseState instanceof Int32Array &&
-    'kLastWriteWasAsync' in found &&
-    typeof found.kLastWriteWasAsync === 'number'
-  );
+function isWritable(handle: object): handle is WritableHandle {
+  return 'writeBuffer' in handle;
 }

@@ -56,9 +56,9 @@ function pattern(length: number, from: number): Buffer {
 }
 
 describe.each([
-  { how: 'to its handle', hasBinding: true },
+  { how: 'by its handle', hasBinding: true },
   { how: 'through Node’s streams', hasBinding: false },
-])('a connection made by dial that writes $how', ({ hasBinding }) => {
+])('a connection made by dial that reads and writes $how', ({ hasBinding }) => {
   const binding: unknown = Reflect.get(process, 'binding');
   let dialled = dial;
   beforeAll(async () => {
@@ -85,6 +85,18 @@ describe.each([
     stream.write(Buffer.from('you'));
     expect(String((await once(peer, 'data'))[0])).toBe('you');
     expect(write).toHaveBeenCalledTimes(hasBinding ? 0 : 1);
+  });
+
+  test('is not handed what was read by the socket where there is another way', async () => {
+    const looks = vi.spyOn(Socket.prototype, 'destroyed', 'get');
+    onTestFinished(() => looks.mockRestore());
+    const { sink, peer } = await made();
+    peer.write('hello');
+    const before = looks.mock.calls.length;
+    await until('it arrived', () => sink.text === 'hello');
+    // Node looks whether the socket still is one, each time.
+    const seen = looks.mock.calls.length - before;
+    expect(seen > 0).toBe(!hasBinding);
   });
 
   test('sends all of it in order, however slowly its peer takes it', async () => {
@@ -144,6 +156,18 @@ describe.each([
     await new Promise(setImmediate);
     expect(sink.closed).toHaveLength(1);
     expect(sink.drains).toBe(0);
+  });
+
+  test('that was destroyed takes no more, and says nothing of it', async () => {
+    const { stream, sink, peer } = await made();
+    stream.write(Buffer.from('last'));
+    expect(String((await once(peer, 'data'))[0])).toBe('last');
+    stream.destroy();
+    expect(stream.write(Buffer.from('late'))).toBe(false);
+    await until('the end was told', () => sink.closed.length > 0);
+    expect(stream.write(Buffer.from('later'))).toBe(false);
+    await new Promise(setImmediate);
+    expect([sink.closed, sink.drains]).toEqual([[null], 0]);
   });
 
   test('carries bytes both ways', async () => {
