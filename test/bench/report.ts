@@ -1,6 +1,6 @@
 import type { BenchResult, Cell } from './result.ts';
-import { groupCells, noiseOf, ratio, type Summary, summarize } from './summary.ts';
-import { show, showPercent, showQps, table } from './table.ts';
+import { differenceOf, groupCells, noiseOf, ratio, type Summary, summarize } from './summary.ts';
+import { show, showChange, showPercent, showQps, table } from './table.ts';
 import type { TargetName } from './target.ts';
 
 const HEADER =
@@ -22,7 +22,9 @@ export function report(result: BenchResult): string {
     ...missing.map(({ target, reason }) => `NOT MEASURED: ${target}: ${reason}`),
   ];
   const byTable = Map.groupBy(cells, ({ workload, mode }) => `${workload}, ${mode}`);
-  const tables = [...byTable].map(([title, of]) => `${title}\n\n${tableOf(of)}`);
+  const tables = [...byTable].map(([title, of]) =>
+    [title, tableOf(of), ...changesOf(of)].join('\n\n'),
+  );
   return [about.join('\n'), ...tables, ...failuresOf(cells), noiseLine(cells)].join('\n\n');
 }
 
@@ -66,6 +68,25 @@ function errorsOf({ ignoredErrors, reconnects, failures }: Summary): string {
     ...(reconnects > 0 ? [`${reconnects} reconnects`] : []),
   ];
   return parts.length === 0 ? '0' : parts.join(', ');
+}
+
+/** What has changed since `--before`, where there is one. */
+function changesOf(cells: readonly Cell[]): string[] {
+  const lines = groupCells(cells).flatMap((group) => {
+    const [now, before] = (['lagwise', 'lagwise-before'] as const).map((target) =>
+      group.find((cell) => cell.target === target),
+    );
+    if (now === undefined || before === undefined) return [];
+    const { rounds, qps, proxyCpuUs } = differenceOf(now.rounds, before.rounds);
+    if (qps === null || proxyCpuUs === null) return [];
+    const more = `${showChange(qps.mean)} QPS ± ${showPercent(qps.error)}`;
+    const cpu = `${proxyCpuUs.mean < 0 ? '−' : '+'}${show(Math.abs(proxyCpuUs.mean), 2)} µs of CPU per query ± ${show(proxyCpuUs.error, 2)}`;
+    return [`- ${now.threads} threads: ${more}, ${cpu} (${rounds} pairs)`];
+  });
+  if (lines.length === 0) return [];
+  return [
+    ['lagwise against lagwise-before, round by round, ± standard error:', ...lines].join('\n'),
+  ];
 }
 
 function failuresOf(cells: readonly Cell[]): string[] {

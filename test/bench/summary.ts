@@ -45,6 +45,50 @@ export function summarize(rounds: readonly Round[]): Summary {
   };
 }
 
+/** What a target has more than another, as the mean over the rounds with its standard error. */
+export interface Difference {
+  readonly rounds: number;
+  /** As a share of what the other has. */
+  readonly qps: Estimate | null;
+  /** In microseconds per query. */
+  readonly proxyCpuUs: Estimate | null;
+}
+
+/** A mean, and how far it may be off: two standard errors hold 95 % of the truth. */
+export interface Estimate {
+  readonly mean: number;
+  readonly error: number;
+}
+
+/**
+ * Compares two cells round by round. A machine's mood changes slowly against a round, so pairs tell
+ * differences apart that are a tenth of what rounds lie apart.
+ */
+export function differenceOf(rounds: readonly Round[], others: readonly Round[]): Difference {
+  const pairs = rounds.flatMap((round, at): (readonly [MeasuredRound, MeasuredRound])[] => {
+    const other = others[at];
+    return round.t === 'measured' && other?.t === 'measured' ? [[round, other]] : [];
+  });
+  const otherQps = mean(pairs.map(([, other]) => other.qps));
+  const cpuUs = pairs.flatMap(([{ proxyCpuUs: one }, { proxyCpuUs: other }]) =>
+    one === null || other === null ? [] : [one - other],
+  );
+  return {
+    rounds: pairs.length,
+    qps: otherQps ? estimate(pairs.map(([one, other]) => (one.qps - other.qps) / otherQps)) : null,
+    proxyCpuUs: estimate(cpuUs),
+  };
+}
+
+/** Null for fewer than three values, whose scatter says nothing. */
+function estimate(values: readonly number[]): Estimate | null {
+  const average = mean(values);
+  if (average === null || values.length < 3) return null;
+  const variance =
+    values.reduce((sum, value) => sum + (value - average) ** 2, 0) / (values.length - 1);
+  return { mean: average, error: Math.sqrt(variance / values.length) };
+}
+
 /** The machine's noise during a run. */
 export interface Noise {
   /** Median and largest spread of a cell. */

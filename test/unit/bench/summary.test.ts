@@ -3,7 +3,7 @@ import { comparison } from '../../bench/comparison.ts';
 import { readOptions } from '../../bench/options.ts';
 import { report } from '../../bench/report.ts';
 import type { BenchResult, Cell, Round } from '../../bench/result.ts';
-import { noiseOf, summarize } from '../../bench/summary.ts';
+import { differenceOf, noiseOf, summarize } from '../../bench/summary.ts';
 
 const round = (qps: number, more: Partial<Extract<Round, { t: 'measured' }>> = {}): Round => ({
   t: 'measured',
@@ -53,6 +53,28 @@ describe('the rounds of a cell', () => {
     expect(summary).toMatchObject({ qps: 1000, failures: ['lost connection'] });
   });
 
+  it('are compared in pairs, so that the machine’s mood is left out', () => {
+    const now = [round(1100), round(550, { proxyCpuUs: 50 }), round(1100, { proxyCpuUs: 24 })];
+    const before = [round(1000), round(500, { proxyCpuUs: 51 }), round(900)];
+    const { qps, proxyCpuUs, rounds } = differenceOf(now, before);
+    expect(rounds).toBe(3);
+    // 100, 50 and 200 more than 800 in the mean: 12.5, 6.25 and 25 percent.
+    expect(qps?.mean).toBeCloseTo(0.1458, 4);
+    expect(qps?.error).toBeCloseTo(0.0551, 4);
+    expect(proxyCpuUs?.mean).toBeCloseTo(-0.667, 3);
+    expect(proxyCpuUs?.error).toBeCloseTo(0.333, 3);
+  });
+
+  it('that failed are not compared, nor are too few', () => {
+    const failed: Round = { t: 'failed', reason: 'lost connection' };
+    const rounds = [round(1000), failed, round(1000)];
+    expect(differenceOf(rounds, [round(900), round(900), round(900)])).toEqual({
+      rounds: 2,
+      qps: null,
+      proxyCpuUs: null,
+    });
+  });
+
   it('give no figures when all have failed', () => {
     const summary = summarize([{ t: 'failed', reason: 'lost connection' }]);
     expect(summary).toMatchObject({ qps: null, spread: null, p99Ms: null });
@@ -75,6 +97,16 @@ describe('the report', () => {
       result('abc', [cell('haproxy', [round(20_000)]), cell('lagwise', [round(21_000)])]),
     );
     expect(text).toMatch(/\| lagwise +\| 21\.0k \| 21\.0k–21\.0k \| +1\.05 \|/);
+  });
+
+  it('says what has changed since the version before, in pairs of rounds', () => {
+    const now = [1100, 1000, 1000].map((qps) => round(qps, { proxyCpuUs: 24 }));
+    const before = [1000, 1000, 1000].map((qps) => round(qps));
+    const text = report(result('abc', [cell('lagwise', now), cell('lagwise-before', before)]));
+    expect(text).toContain(
+      '- 8 threads: +3.3 % QPS ± 3.3 %, −1.00 µs of CPU per query ± 0.00 (3 pairs)',
+    );
+    expect(report(result('abc', [cell('lagwise', now)]))).not.toContain('round by round');
   });
 
   it('says which targets are missing and which rounds failed', () => {
