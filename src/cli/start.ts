@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
+import { inlineMore } from './inlining.ts';
 import { signalled } from './signals.ts';
 import { boundYoungGeneration } from './young-generation.ts';
 
@@ -12,6 +13,7 @@ export function startCommand(): Command {
 }
 
 async function run(path: string): Promise<void> {
+  inlineMore();
   boundYoungGeneration();
   // Before the start, which may take seconds: a signal then ends what it began, in order.
   const ended = signalled(SIGNALS);
