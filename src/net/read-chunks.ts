@@ -1,3 +1,5 @@
+import type { ByteStream } from './byte-stream.ts';
+
 /**
  * Memory for what sockets read. Small reads are copied into Buffer's own pool. Large ones, of which
  * a long result is made, go into chunks that are used again: fresh ones would be garbage as fast as
@@ -26,13 +28,44 @@ export function copyOfRead(read: Buffer): Buffer {
 }
 
 /** Whether giving it back would be of any use. */
-export const isLargeRead = (chunk: Buffer): boolean => chunk.length >= LARGE_BYTES;
+const isLargeRead = (chunk: Buffer): boolean => chunk.length >= LARGE_BYTES;
+
+/**
+ * Large reads that were written to a stream: their memory is used again as soon as that has taken
+ * them.
+ */
+export class LentChunks {
+  private readonly chunks: Buffer[] = [];
+  private stream: Pick<ByteStream, 'pendingBytes'> | null = null;
+
+  /** The chunk was just written to the stream, and nobody else refers to its memory. */
+  lend(chunk: Buffer, stream: Pick<ByteStream, 'pendingBytes'>): void {
+    if (!isLargeRead(chunk)) return;
+    if (stream !== this.stream) this.forget();
+    this.stream = stream;
+    this.chunks.push(chunk);
+    this.takeBack();
+  }
+
+  /** The stream may have taken them. */
+  takeBack(): void {
+    if (this.stream === null || this.stream.pendingBytes > 0) return;
+    for (const chunk of this.chunks) recycle(chunk);
+    this.chunks.length = 0;
+  }
+
+  /** The stream is somebody else's now: the collector has what it has not taken. */
+  forget(): void {
+    this.chunks.length = 0;
+    this.stream = null;
+  }
+}
 
 /**
  * Gives back a large read that nobody refers to any more: its memory will hold other bytes, or is
  * freed at once where Node itself allocated it (TLS).
  */
-export function recycle(chunk: Buffer): void {
+function recycle(chunk: Buffer): void {
   const memory = chunk.buffer;
   if (!(memory instanceof ArrayBuffer)) return;
   if (inUse.delete(memory)) {

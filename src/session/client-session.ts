@@ -252,7 +252,9 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   onPart(part: Buffer, last: boolean): boolean {
     this.deps.metrics.traffic.clientInBytes += part.length;
     if (last) this.command.replySeq = this.input.seqAfterParts;
-    const flushed = this.runner.exchange.sendMore(part);
+    // Behind the last one the next command may stand in what was read with it.
+    const isWhole = !last && part.byteOffset === 0;
+    const flushed = this.runner.exchange.sendMore(part, isWhole);
     if (last && this.command.com === COM.STMT_SEND_LONG_DATA) {
       this.runner.exchange.abandon();
       if (flushed) this.commandDone();
@@ -262,7 +264,7 @@ export class ClientSession implements CommandHandler, RunnerOwner, RegisteredSes
   }
 
   onRaw(chunk: Buffer): void {
-    if (!this.runner.exchange.sendMore(chunk)) this.stream.pause();
+    if (!this.runner.exchange.sendMore(chunk, false)) this.stream.pause();
   }
 
   onClientDrain(): void {

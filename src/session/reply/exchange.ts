@@ -1,5 +1,5 @@
 import type { ByteStream } from '../../net/byte-stream.ts';
-import { isLargeRead, recycle } from '../../net/read-chunks.ts';
+import { LentChunks } from '../../net/read-chunks.ts';
 import type { BackendConnection, BackendUser } from '../../pool/backend-connection.ts';
 import type { Traffic } from '../../telemetry/plain-counters.ts';
 import { CAP, has } from '../../wire/capability.ts';
@@ -67,8 +67,9 @@ export class Exchange implements BackendUser {
   private refusal: Buffer | null = null;
   /** What has come behind an OK that is held back, null while none is. */
   private parked: Buffer[] | null = null;
-  /** Large chunks whose bytes the client's socket may still refer to. */
-  private readonly sending: Buffer[] = [];
+  private readonly toClient = new LentChunks();
+  /** Made for the first long command. */
+  private toServer: LentChunks | null = null;
 
   constructor(
     owner: ExchangeOwner,
@@ -119,25 +120,22 @@ export class Exchange implements BackendUser {
     connection.stream.write(bytes);
   }
 
-  /** More of a long command or a file. False: wait for `onServerDrain`. */
-  sendMore(part: Buffer): boolean {
+  /**
+   * More of a long command or a file. False: wait for `onServerDrain`.
+   * @param isWhole all of what was read at once, and nobody else refers to it
+   */
+  sendMore(part: Buffer, isWhole: boolean): boolean {
     if (this.connection === null) return true;
+    const { stream } = this.connection;
     this.traffic.serverOutBytes += part.length;
-    return this.connection.stream.write(part);
-  }
-
-  /** Lets the memory of a chunk be used again as soon as the client's socket has taken it. */
-  private giveBack(chunk: Buffer): void {
-    this.sending.push(chunk);
-    if (this.client.pendingBytes > 0) return;
-    for (const sent of this.sending) recycle(sent);
-    this.sending.length = 0;
+    const flushed = stream.write(part);
+    if (isWhole) (this.toServer ??= new LentChunks()).lend(part, stream);
+    return flushed;
   }
 
   /** The client has taken what was sent. */
   clientDrained(): void {
-    for (const sent of this.sending) recycle(sent);
-    this.sending.length = 0;
+    this.toClient.takeBack();
     this.connection?.stream.resume();
   }
 
@@ -163,7 +161,7 @@ export class Exchange implements BackendUser {
     // A copy: the chunk's memory is used again for the next read.
     if (this.parked === null) this.followSafely(connection, chunk);
     else this.parked.push(Buffer.from(chunk));
-    if (isLargeRead(chunk)) this.giveBack(chunk);
+    this.toClient.lend(chunk, this.client);
   }
 
   private followSafely(connection: BackendConnection, chunk: Buffer): void {
@@ -178,6 +176,7 @@ export class Exchange implements BackendUser {
   }
 
   onBackendDrain(): void {
+    this.toServer?.takeBack();
     this.owner.onServerDrain();
   }
 
@@ -270,6 +269,7 @@ export class Exchange implements BackendUser {
     this.connection = null;
     connection.busy = false;
     connection.load.inFlight -= 1;
+    this.toServer?.forget();
     // Nothing more is owed: a slow client must not keep the next answer from being read.
     connection.stream.resume();
   }

@@ -1,3 +1,4 @@
+import { copyOfRead } from '../../../../src/net/read-chunks.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { BackendConnection } from '../../../../src/pool/backend-connection.ts';
 import { Command } from '../../../../src/session/command/command.ts';
@@ -174,7 +175,7 @@ describe('a reply', () => {
       const { stream } = start(sample.kind, sample.caps);
       stream.receive(sample.bytes, 1);
       expect(owner.events).toEqual(['file']);
-      expect(exchange.sendMore(Buffer.from('part'))).toBe(true);
+      expect(exchange.sendMore(Buffer.from('part'), false)).toBe(true);
       expect(stream.bytes.toString('latin1')).toContain('part');
       stream.receive(sample.afterFile ?? Buffer.alloc(0), 1);
       expect(owner.events).toEqual(['file', 'end']);
@@ -223,9 +224,35 @@ describe('back-pressure', () => {
   test('a server that takes no more holds the client up', () => {
     const { stream } = start();
     stream.isFull = true;
-    expect(exchange.sendMore(Buffer.from('part'))).toBe(false);
+    expect(exchange.sendMore(Buffer.from('part'), false)).toBe(false);
     stream.drain();
     expect(owner.events).toEqual(['drain']);
+  });
+
+  test('parts of a long command give their memory back when the server has them', () => {
+    const { stream } = start();
+    const read = () => copyOfRead(Buffer.alloc(20_000));
+    const [part, shared] = [read(), read()];
+    stream.pendingBytes = 1;
+    exchange.sendMore(part, true);
+    exchange.sendMore(shared, false);
+    expect(read().buffer).not.toBe(part.buffer);
+    stream.pendingBytes = 0;
+    stream.drain();
+    expect(read().buffer).toBe(part.buffer);
+    expect(read().buffer).not.toBe(shared.buffer);
+  });
+
+  test('a reply before the server has all of the command leaves the rest to the collector', () => {
+    const { stream } = start();
+    const part = copyOfRead(Buffer.alloc(20_000));
+    stream.pendingBytes = 1;
+    exchange.sendMore(part, true);
+    stream.receive(bytes);
+    expect(owner.events).toEqual(['end']);
+    stream.pendingBytes = 0;
+    stream.drain();
+    expect(copyOfRead(Buffer.alloc(20_000)).buffer).not.toBe(part.buffer);
   });
 });
 
