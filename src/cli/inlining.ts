@@ -6,8 +6,8 @@ const ALL_INLINED_BYTES = 3000;
 const ONE_INLINED_BYTES = 1500;
 
 /**
- * Lets V8 inline more: a statement passes through some hundred small functions, of which its limits
- * leave most as calls. Against those limits point selects cost 3 % less of the processor with 32
+ * Lets V8 inline more: a statement passes through many small functions, and its limits leave a part
+ * of them as calls. Against those limits point selects cost 3 % less of the processor with 32
  * clients and 7 % less with 128 (`npm run bench`, in pairs of rounds); more than this brings nothing.
  * To be called before anything is hot.
  */
